@@ -1,0 +1,190 @@
+"""The contracts: what a world, a refiner, a task and a model are. At most three required methods each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.samples import U8, ImageSet, RealKind, Sample
+
+if TYPE_CHECKING:
+    import torch
+
+    State = Mapping[str, torch.Tensor]
+
+
+class PluginConfig(BaseModel):
+    """Base of every plug-in's configuration: frozen, and a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report of long work: ``step`` of ``total``, named losses, and how many images a second."""
+
+    step: int
+    total: int
+    losses: Mapping[str, float] = field(default_factory=dict)
+    images_per_second: float | None = None
+
+
+def _silent(_: Progress) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage hands to a plug-in.
+
+    Attributes:
+        seed: the only source of randomness; equal for every arm of a replicate.
+        directory: where logs, sample sheets and outputs go; becomes the artifact when the stage succeeds.
+        device: a torch device string.
+        checkpoint: file that long training saves to and goes on from, or None.
+        precision: "fp32", or "bf16" (autocast, CUDA only).
+        progress: call it as often as you like; the harness thins it out.
+    """
+
+    seed: int
+    directory: Path
+    device: str = "cpu"
+    checkpoint: Path | None = None
+    precision: Literal["fp32", "bf16"] = "fp32"
+    progress: Callable[[Progress], None] = _silent
+
+
+class Plugin:
+    """What every plug-in carries: a name, an explicit version that decides identity, and a Config."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    Config: ClassVar[type[PluginConfig]] = PluginConfig
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @classmethod
+    def skip(cls) -> str | None:
+        """Why this cannot run here (a missing package, say), or None. The reason is shown in plan, table and page."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRequest:
+    """One split of a world: ``count`` images of ``domain``/``split`` at ``size`` pixels, drawn from ``seed``.
+
+    ``split`` is "train" or "test"; ``size`` is the (square) image size in pixels.
+    """
+
+    domain: Literal["synthetic", "real"]
+    split: Literal["train", "test"]
+    count: int
+    size: int
+    seed: int
+
+
+class World(Plugin, ABC):
+    """Something that yields a suite's image sets: an embedded, rendered one, or an adapter over a user's data.
+
+    One required method. ``real_kind`` says what the world's real domain is: "stand-in" (rendered by us, and every
+    table says so) or "photographs".
+    """
+
+    real_kind: ClassVar[RealKind]
+
+    @abstractmethod
+    def image_set(self, request: SplitRequest, context: Context) -> None:
+        """Write the split into ``context.directory`` in our layout (`bench.formats.layout.ImageSetWriter`)."""
+
+    def fingerprint(self, request: SplitRequest) -> str:
+        """A digest of the files that the split is read from; part of its key. Empty for a world that renders."""
+        return ""
+
+    def available(self, request: SplitRequest) -> int:
+        """How many images the split will have; an adapter may have fewer than asked for."""
+        return request.count
+
+
+class Refiner(Plugin, ABC):
+    """Maps synthetic images to realistic ones. Two required methods.
+
+    Attributes:
+        needs: kinds of synthetic labels that it reads (`bench.samples.LABELS`).
+        trained: whether `fit` does anything; untrained refiners get no fit stage.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    trained: ClassVar[bool] = True
+
+    @property
+    def copies(self) -> int:
+        """How many differently seeded refined images one synthetic image becomes (1 for most)."""
+        return 1
+
+    def fit(self, synthetic: ImageSet, real: ImageSet, context: Context) -> None:
+        """Learn from labelled synthetic and unlabelled real images (``real`` raises when its labels are read).
+
+        Leaves ``losses.csv`` and sample sheets in ``context.directory``.
+        """
+
+    @abstractmethod
+    def refine(self, samples: Sequence[Sample], context: Context) -> list[U8]:
+        """Return one (H, W, 3) uint8 image per sample, same size as the input.
+
+        The result for a sample depends on the weights, the sample and ``context.seed`` alone, never on its batch.
+        The harness writes the images and copies the labels, so a refiner cannot corrupt them.
+        """
+
+    def state_dict(self) -> State:
+        """What `fit` learnt, as flat tensors (saved as safetensors)."""
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take what `state_dict` returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number of one cell; ``metric`` is a key of `Task.metrics`, or ``<key>/<class>`` for a per-class value."""
+
+    metric: str
+    value: float
+
+
+class Model(Plugin):
+    """One network of a task. The task's own package says what else a model must have."""
+
+    task: ClassVar[str]
+
+
+class Task(Plugin, ABC):
+    """What is learned downstream. Three required methods; ``score`` is pure and separately versioned.
+
+    Attributes:
+        metrics: metric name -> whether higher is better.
+        headline: the metric that gains are told in unless the suite says otherwise.
+        score_version: raise it when a metric is mended: only score stages run again.
+    """
+
+    metrics: ClassVar[Mapping[str, bool]]
+    headline: ClassVar[str]
+    score_version: ClassVar[int]
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    @abstractmethod
+    def train(self, model: Any, data: ImageSet, context: Context) -> State:
+        """Train ``model`` (a `Model` of this task) from scratch; return its state as flat tensors."""
+
+    @abstractmethod
+    def predict(self, model: Any, state: State, data: ImageSet, context: Context) -> None:
+        """Write predictions for ``data`` into ``context.directory``; its labels are hidden."""
+
+    @abstractmethod
+    def score(self, predictions: Path, truth: ImageSet) -> list[Score]:
+        """Score the predictions that `predict` wrote. Pure: no randomness, no device, no network."""

@@ -1,0 +1,183 @@
+"""The one training loop that refiners and tasks use: progress, loss log, NaN watch, checkpoints that resume exactly.
+
+Everything random is derived from (seed, step), so a run that was killed and goes on from a checkpoint draws what the
+uninterrupted run would have drawn, and on a CPU ends in the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.contracts import Context, Progress
+from bench.errors import DivergedError
+from bench.seeds import derive
+
+
+class Stateful(Protocol):
+    """Anything whose state can be saved: modules, optimizers, schedulers, image pools."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers and strings, nested in dicts and lists (no other objects)."""
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
+        """Take what `state_dict` returned."""
+
+
+class Batches:
+    """Shuffled batches as a pure function of the step: epoch e is a permutation drawn from (seed, name, e).
+
+    A batch that crosses the end of an epoch takes its rest from the next one, so every step has ``size`` items.
+    """
+
+    def __init__(self, count: int, size: int, seed: int, name: str = "batches") -> None:
+        if count < 1:
+            raise ValueError("no samples to draw batches from")
+        self.count, self.size, self.seed, self.name = count, size, seed, name
+        self._epoch = -1
+        self._order: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def _permutation(self, epoch: int) -> NDArray[np.int64]:
+        if epoch != self._epoch:
+            self._order = np.random.default_rng(derive(self.seed, self.name, epoch)).permutation(self.count)
+            self._epoch = epoch
+        return self._order
+
+    def indices(self, step: int) -> list[int]:
+        """The indices of batch ``step`` (0-based)."""
+        positions = range(step * self.size, (step + 1) * self.size)
+        return [int(self._permutation(p // self.count)[p % self.count]) for p in positions]
+
+
+def step_generator(seed: int, name: str, step: int) -> np.random.Generator:
+    """A numpy generator that depends on nothing but its arguments (augmentation of one step, say)."""
+    return np.random.default_rng(derive(seed, name, step))
+
+
+def autocast(context: Context) -> contextlib.AbstractContextManager[Any]:
+    """Mixed precision where the context asks for it and the device gains (CUDA); otherwise nothing."""
+    if context.precision == "bf16" and context.device.startswith("cuda"):
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def evaluating(*modules: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode and no gradients; modes are put back afterwards."""
+    modes = [module.training for module in modules]
+    for module in modules:
+        module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.train(mode)
+
+
+def train(
+    step: Callable[[int], Mapping[str, torch.Tensor | float]],
+    *,
+    steps: int,
+    batch_size: int,
+    context: Context,
+    parts: Mapping[str, Stateful],
+    sheet: Callable[[int], None] | None = None,
+    sheets: int = 0,
+    log_every: int = 10,
+    checkpoint_seconds: float = 30.0,
+) -> None:
+    """Run ``step(i)`` for i in 0..steps-1, logging, watching and saving.
+
+    Args:
+        step: does one optimizer step and returns its named losses (scalars; tensors stay on the device until logged).
+        steps: how many; equal in every arm of a cell.
+        batch_size: images a step, for images/s.
+        context: seed, directory (gets ``losses.csv``), checkpoint file, progress.
+        parts: everything with state (networks, optimizers, schedulers, pools); saved whole in the checkpoint.
+        sheet: draws a sample sheet for a step; called ``sheets`` times spread over the run, and at the end.
+        log_every: steps between lines of ``losses.csv`` and checks for NaN.
+        checkpoint_seconds: time between checkpoints; it never changes the result.
+
+    Raises:
+        DivergedError: a logged loss is NaN or infinite; the message names the loss and the step.
+    """
+    start = _resume(context, parts)
+    log = _LossLog(context.directory / "losses.csv", keep_below=start)
+    sheet_steps = {round(steps * (k + 1) / sheets) for k in range(sheets)} if sheet and sheets else set()
+    saved = logged = time.monotonic()
+    logged_step = start
+    for i in range(start, steps):
+        torch.manual_seed(derive(context.seed, "torch", i))
+        losses = step(i)
+        done = i + 1
+        if done % log_every == 0 or done == steps or i == start:
+            values = {name: float(value) for name, value in losses.items()}
+            for name, value in values.items():
+                if not math.isfinite(value):
+                    raise DivergedError(f"step {done}: {name} is {value}; lower the learning rate or clip gradients")
+            log.write(done, values)
+            now = time.monotonic()
+            rate = batch_size * (done - logged_step) / max(now - logged, 1e-9)
+            logged, logged_step = now, done
+            context.progress(Progress(done, steps, values, rate))
+        if sheet and done in sheet_steps:
+            sheet(done)
+        if context.checkpoint is not None and time.monotonic() - saved > checkpoint_seconds:
+            _save(context.checkpoint, done, parts)
+            saved = time.monotonic()
+
+
+class _LossLog:
+    """``losses.csv``: one line a logged step; lines past a resumed step are dropped so that the log has no doubles."""
+
+    def __init__(self, path: Path, keep_below: int) -> None:
+        self.path = path
+        self.columns: list[str] = []
+        kept: list[str] = []
+        if keep_below and path.exists():
+            lines = path.read_text().splitlines()
+            self.columns = lines[0].split(",")[1:] if lines else []
+            kept = lines[:1] + [line for line in lines[1:] if int(line.split(",")[0]) <= keep_below]
+        path.write_text("".join(line + "\n" for line in kept))
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        with self.path.open("a") as file:
+            if not self.columns:
+                self.columns = list(values)
+                file.write(",".join(["step", *self.columns]) + "\n")
+            file.write(",".join([str(step), *(f"{values[name]:.6g}" for name in self.columns)]) + "\n")
+
+
+def _save(path: Path, step: int, parts: Mapping[str, Stateful]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        torch.save({"step": step, "parts": {name: part.state_dict() for name, part in parts.items()}}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _resume(context: Context, parts: Mapping[str, Stateful]) -> int:
+    """Load the checkpoint where there is one; return the step to go on from. A broken one is dropped."""
+    path = context.checkpoint
+    if path is None or not path.exists():
+        return 0
+    try:
+        saved = torch.load(path, map_location=context.device, weights_only=True)
+        for name, part in parts.items():
+            part.load_state_dict(saved["parts"][name])
+        return int(saved["step"])
+    except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+        path.unlink()
+        raise DivergedError(f"{path}: unreadable checkpoint ({error}); it was removed, run again") from None

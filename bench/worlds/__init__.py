@@ -1,0 +1,1 @@
+"""Embedded worlds over one renderer, and adapters over data that somebody else made."""

@@ -1,0 +1,1 @@
+"""Tasks: one folder each, with its models, its loss and its metrics."""
