@@ -1,0 +1,97 @@
+"""What the plan must know of plug-ins, kept on disk so that planning a finished suite imports no torch.
+
+A description is made by importing the plug-in and validating its configuration. It is remembered under a digest of
+all plug-in sources, the installed packages and the raw configuration, so any edit or installation makes it anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench import plugins
+from bench.errors import UsageError
+from bench.keys import key_of
+from bench.suite import explain
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Identity of a configured plug-in (name, version, full config), its facts, and why it cannot run here."""
+
+    kind: str
+    name: str
+    version: int
+    config: dict[str, Any]
+    skip: str | None
+    source: str
+    facts: dict[str, Any]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What enters a stage's key."""
+        return {"name": self.name, "version": self.version, "config": self.config}
+
+
+@cache
+def _environment() -> str:
+    """Digest of plug-in sources and installed packages."""
+    names = sorted(f"{d.name}=={d.version}" for d in importlib.metadata.distributions())
+    return hashlib.sha256((plugins.source_digest() + "\n".join(names)).encode()).hexdigest()
+
+
+def construct(kind: plugins.Kind, name: str, config: Mapping[str, Any]) -> Any:
+    """Import a plug-in and make it with a validated configuration; errors are one line with a suggestion."""
+    cls = plugins.find(kind, name).load()
+    try:
+        return cls(cls.Config.model_validate(dict(config)))
+    except ValidationError as error:
+        raise UsageError(explain(error, f"{kind} '{name}'", list(cls.Config.model_fields))) from None
+
+
+def describe(kind: plugins.Kind, name: str, config: Mapping[str, Any], memory: Path | None = None) -> Description:
+    """Describe a plug-in with a configuration; ``memory`` is the folder where descriptions are remembered."""
+    found = plugins.find(kind, name)
+    path = memory / f"{key_of([kind, name, dict(config), _environment()])}.json" if memory else None
+    if path and path.exists():
+        try:
+            return Description(**json.loads(path.read_text()))
+        except (ValueError, TypeError):
+            path.unlink(missing_ok=True)
+    plugin = construct(kind, name, config)
+    made = Description(
+        kind=kind, name=name, version=plugin.version, config=plugin.config.model_dump(mode="json"), skip=plugin.skip(),
+        source=_source(found), facts=_facts(kind, plugin),
+    )
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(asdict(made)))
+        temporary.replace(path)
+    return made
+
+
+def _source(found: plugins.Found) -> str:
+    return hashlib.sha256(found.file.read_bytes()).hexdigest() if found.file else ""
+
+
+def _facts(kind: str, plugin: Any) -> dict[str, Any]:
+    if kind == "refiner":
+        return {"trained": plugin.trained, "copies": plugin.copies, "needs": sorted(plugin.needs)}
+    if kind == "task":
+        return {
+            "metrics": dict(plugin.metrics), "headline": plugin.headline, "score_version": plugin.score_version,
+            "needs": sorted(plugin.needs),
+        }
+    if kind == "world":
+        return {"real_kind": plugin.real_kind}
+    return {"task": plugin.task}

@@ -1,0 +1,257 @@
+"""Suite -> graph of stages with keys, all known before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.arms import Arm
+from bench.contracts import SplitRequest
+from bench.describe import Description, construct, describe
+from bench.errors import UsageError, did_you_mean
+from bench.keys import key_of
+from bench.seeds import derive
+from bench.suite import Suite
+
+Kind = Literal["render", "fit", "refine", "train", "predict", "score"]
+KINDS: tuple[Kind, ...] = ("render", "fit", "refine", "train", "predict", "score")
+STAGE_SCHEMA: dict[Kind, int] = {"render": 1, "fit": 1, "refine": 1, "train": 1, "predict": 1, "score": 1}
+"""Raise a number when the stage function changes what it writes: all its artifacts are computed again."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One cached step.
+
+    Attributes:
+        spec: canonical description; its sha256 is the key. Inputs are in it by key.
+        label: what people read, such as ``train ssd on refined(x) #2``.
+        run: what the stage function needs besides, such as paths and plug-in names; never part of the key.
+    """
+
+    kind: Kind
+    label: str
+    spec: dict[str, Any]
+    inputs: dict[str, str] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """sha256 of the canonical spec."""
+        return key_of(self.spec)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (model, arm, replicate) of the result table, with the keys that it comes from, or why it is skipped."""
+
+    model: str
+    arm: Arm
+    replicate: int
+    train_key: str = ""
+    score_key: str = ""
+    refiner_keys: tuple[str, ...] = ()
+    skip: str = ""
+
+
+@dataclass
+class Plan:
+    """Everything a run will do: stages by key in an order that respects their inputs, and the cells they yield."""
+
+    suite: Suite
+    task: Description
+    world: Description
+    real_kind: str
+    stages: dict[str, Stage] = field(default_factory=dict)
+    cells: list[Cell] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    refiners: dict[str, Description] = field(default_factory=dict)
+    models: dict[str, Description] = field(default_factory=dict)
+    n_test: int = 0
+
+    def add(self, stage: Stage) -> str:
+        """Add a stage once; return its key."""
+        return self.stages.setdefault(stage.key, stage).key
+
+
+@dataclass(frozen=True)
+class Only:
+    """What ``--only`` leaves: names of refiners, models, arms and replicates; an empty tuple leaves all."""
+
+    refiner: tuple[str, ...] = ()
+    model: tuple[str, ...] = ()
+    arm: tuple[str, ...] = ()
+    replicate: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, items: Sequence[str], suite: Suite) -> Only:
+        """Parse ``axis=value`` items; raises `UsageError` with a suggestion for an unknown axis or value."""
+        axes: dict[str, list[Any]] = {"refiner": [], "model": [], "arm": [], "replicate": []}
+        known = {
+            "refiner": suite.refiners(), "model": list(suite.models), "arm": [str(arm) for arm in suite.parsed_arms()],
+            "replicate": [str(r) for r in range(suite.replicates)],
+        }
+        for item in items:
+            axis, equals, value = item.partition("=")
+            if not equals or axis not in axes:
+                raise UsageError(f"--only {item}: write axis=value{did_you_mean(axis, axes)}")
+            if value not in known[axis]:
+                raise UsageError(f"--only {item}: unknown {axis} '{value}'{did_you_mean(value, known[axis])}")
+            axes[axis].append(int(value) if axis == "replicate" else value)
+        return cls(**{axis: tuple(values) for axis, values in axes.items()})
+
+    def keeps(self, model: str, arm: Arm, replicate: int) -> bool:
+        """Whether a cell stays; arms without a refiner stay under ``--only refiner=``, for comparison."""
+        return (
+            (not self.model or model in self.model)
+            and (not self.arm or str(arm) in self.arm)
+            and (not self.replicate or replicate in self.replicate)
+            and (not self.refiner or not arm.refiner or arm.refiner in self.refiner)
+        )
+
+
+def build_plan(suite: Suite, only: Only | None = None, memory: Path | None = None) -> Plan:
+    """Turn a suite into a plan; ``memory`` is where plug-in descriptions are remembered (`bench.describe`)."""
+    return _Builder(suite, only or Only(), memory).build()
+
+
+class _Builder:
+    def __init__(self, suite: Suite, only: Only, memory: Path | None) -> None:
+        self.suite, self.only, self.memory = suite, only, memory
+        world_config = {key: value for key, value in suite.world.items() if key != "name"}
+        self.world_name = suite.world["name"]
+        task = describe("task", suite.task, suite.train, memory)
+        self.world = construct("world", self.world_name, world_config)
+        described = describe("world", self.world_name, world_config, memory)
+        self.plan = Plan(suite, task, described, described.facts["real_kind"])
+        self.world_config = world_config
+        if suite.metric and suite.metric not in task.facts["metrics"]:
+            raise UsageError(f"metric: unknown '{suite.metric}'{did_you_mean(suite.metric, task.facts['metrics'])}")
+
+    def build(self) -> Plan:
+        suite, plan = self.suite, self.plan
+        for name in suite.models:
+            plan.models[name] = describe("model", name, suite.model.get(name, {}), self.memory)
+            if plan.models[name].facts["task"] != suite.task:
+                raise UsageError(f"model '{name}' is for task '{plan.models[name].facts['task']}', not '{suite.task}'")
+        for name in suite.refiners():
+            plan.refiners[name] = describe("refiner", name, suite.refiner.get(name, {}), self.memory)
+        self._check_tables()
+        for described in (plan.world, *plan.models.values(), *plan.refiners.values()):
+            if described.skip:
+                plan.skipped[described.name] = described.skip
+        self.synthetic = self._render("synthetic", "train", suite.counts.synthetic_train)
+        self.real = self._render("real", "train", suite.counts.real_train)
+        self.test = self._render("real", "test", suite.counts.real_test)
+        plan.n_test = self.test[1]
+        for replicate in range(suite.replicates):
+            for model in suite.models:
+                for arm in suite.parsed_arms():
+                    if suite.runs(model, arm) and self.only.keeps(model, arm, replicate):
+                        plan.cells.append(self._cell(model, arm, replicate))
+        if not plan.cells:
+            raise UsageError("nothing is left to run; loosen --only")
+        return plan
+
+    def _check_tables(self) -> None:
+        for table, used, known in (
+            ("refiner", self.suite.refiner, self.suite.refiners()), ("model", self.suite.model, self.suite.models),
+        ):
+            for name in used:
+                if name not in known:
+                    raise UsageError(f"[{table}.{name}]: not used by this suite{did_you_mean(name, known)}")
+
+    def _seed(self, axis: str, replicate: int = 0) -> int:
+        return derive(self.suite.name, axis, self.suite.task, replicate)
+
+    def _render(self, domain: Literal["synthetic", "real"], split: Literal["train", "test"], count: int) -> tuple[str, int]:
+        request = SplitRequest(domain, split, count, self.suite.size, derive(self.suite.name, "world"))
+        count = self.world.available(request)
+        if count < 1:
+            raise UsageError(f"world '{self.world_name}': {domain} {split} is empty; see [counts]")
+        request = SplitRequest(domain, split, count, self.suite.size, request.seed)
+        # Paths never enter a key: a world that reads files gives their fingerprint instead.
+        fields = type(self.world.config).model_fields
+        config = {
+            name: value for name, value in self.plan.world.config.items()
+            if name in fields and not isinstance(getattr(self.world.config, name), Path)
+        }
+        spec = {
+            "stage": "render", "schema": STAGE_SCHEMA["render"],
+            "plugin": {"name": self.world_name, "version": self.plan.world.version, "config": config},
+            "request": {"domain": domain, "split": split, "count": count, "size": self.suite.size, "seed": request.seed},
+            "fingerprint": self.world.fingerprint(request),
+        }
+        run = {"plugin": ["world", self.world_name, self.plan.world.config], "source": self.plan.world.source}
+        return self.plan.add(Stage("render", f"render {domain} {split} ({count})", spec, {}, run)), count
+
+    def _refined(self, name: str, replicate: int) -> tuple[str, int, tuple[str, ...]]:
+        """Stages that make the refined set; returns its key, its number of images, and the keys that it cost."""
+        refiner, inputs, keys = self.plan.refiners[name], {"synthetic": self.synthetic[0]}, []
+        run = {"plugin": ["refiner", name, refiner.config], "source": refiner.source}
+        if refiner.facts["trained"]:
+            fit = self._spec("fit", refiner, replicate, {"synthetic": self.synthetic[0], "real": self.real[0]})
+            keys.append(self.plan.add(Stage("fit", f"fit {name} #{replicate}", fit, fit["inputs"], run)))
+            inputs["fit"] = keys[0]
+        spec = self._spec("refine", refiner, replicate, inputs)
+        keys.append(self.plan.add(Stage("refine", f"refine with {name} #{replicate}", spec, inputs, run)))
+        return keys[-1], self.synthetic[1] * refiner.facts["copies"], tuple(keys)
+
+    def _spec(self, stage: Kind, plugin: Description, replicate: int, inputs: dict[str, str]) -> dict[str, Any]:
+        return {
+            "stage": stage, "schema": STAGE_SCHEMA[stage], "plugin": plugin.identity, "inputs": inputs,
+            "seed": self._seed(stage, replicate), "precision": self.suite.precision,
+        }
+
+    def _data(self, arm: Arm, replicate: int) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+        """What an arm trains on: parts of (set key, how many, seed of the draw), and the refiner's stages."""
+        if arm.source and arm.source != "synthetic":
+            key, available, costs = self._refined(arm.source, replicate)
+        else:
+            key, available, costs = self.synthetic[0], self.synthetic[1], ()
+        # The same draws in every arm of a replicate: the subset seed knows neither arm nor refiner.
+        real = {"set": self.real[0], "count": self.suite.hybrid.real or self.real[1], "seed": self._seed("subset", replicate)}
+        real["count"] = min(real["count"], self.real[1])
+        if arm.family == "real":
+            return [real], ()
+        source = {"set": key, "count": available, "seed": self._seed("subset-added", replicate)}
+        if arm.family == "hybrid":
+            added = round(self.suite.hybrid.ratio * real["count"]) if arm.added is None else arm.added
+            return [real, {**source, "count": min(added, available)}] if added else [real], costs
+        return [source], costs
+
+    def _cell(self, model: str, arm: Arm, replicate: int) -> Cell:
+        plan, described = self.plan, self.plan.models[model]
+        reasons = [described.skip, plan.world.skip, plan.refiners[arm.refiner].skip if arm.refiner else None]
+        reason = next((text for text in reasons if text), "")
+        if reason:
+            return Cell(model, arm, replicate, skip=reason)
+        data, costs = self._data(arm, replicate)
+        inputs = {f"set{number}": part["set"] for number, part in enumerate(data)}
+        name = f"{model} on {arm} #{replicate}"
+        train = {
+            "stage": "train", "schema": STAGE_SCHEMA["train"], "plugin": described.identity, "task": plan.task.identity,
+            "data": data, "seed": self._seed("train", replicate), "precision": self.suite.precision,
+        }
+        run = {
+            "plugin": ["model", model, described.config], "task": ["task", plan.task.name, plan.task.config],
+            "source": described.source,
+        }
+        train_key = plan.add(Stage("train", f"train {name}", train, inputs, run))
+        predict = {
+            "stage": "predict", "schema": STAGE_SCHEMA["predict"], "model": train_key, "test": self.test[0],
+            "plugin": described.identity, "task": plan.task.identity,
+        }
+        predict_key = plan.add(
+            Stage("predict", f"predict {name}", predict, {"model": train_key, "test": self.test[0]}, run)
+        )
+        score = {
+            "stage": "score", "schema": STAGE_SCHEMA["score"], "task": plan.task.name,
+            "score_version": plan.task.facts["score_version"], "predictions": predict_key, "test": self.test[0],
+        }
+        score_key = plan.add(
+            Stage("score", f"score {name}", score, {"predictions": predict_key, "test": self.test[0]}, run)
+        )
+        return Cell(model, arm, replicate, train_key, score_key, costs)

@@ -1,0 +1,220 @@
+"""Suites: what is compared with what, as TOML, with profiles (sizes) merged over it and ``--set`` over both."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.arms import Arm, parse_arm
+from bench.errors import UsageError, did_you_mean
+
+BUILT_IN = Path(__file__).parent / "suites"
+PROFILES = ("smoke", "quick", "standard", "full")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Counts(_Part):
+    """Images per split; 0 means all that an adapter finds (an embedded world needs a number)."""
+
+    synthetic_train: int = Field(ge=0)
+    real_train: int = Field(ge=0)
+    real_test: int = Field(ge=0)
+
+
+class Hybrid(_Part):
+    """The labelled real images of the ``real`` and ``hybrid`` arms, and what is added to them.
+
+    ``real`` images are drawn from real-train (0 = all); ``ratio`` synthetic or refined images are added per real one.
+    """
+
+    real: int = Field(default=0, ge=0)
+    ratio: float = Field(default=1.0, gt=0)
+
+
+class Sweep(_Part):
+    """The paper's hybrid curve: each number of ``added`` images, from each of ``sources``, for each of ``models``."""
+
+    added: tuple[int, ...] = ()
+    sources: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+class Suite(_Part):
+    """A resolved suite: one profile of one suite file, with ``--set`` applied. See `docs/suites.md`."""
+
+    schema_version: int = Field(alias="schema")
+    name: str
+    version: int = 1
+    title: str = ""
+    paper: str = ""
+    task: str
+    metric: str = ""
+    reference_arm: str = "synthetic"
+    controls: tuple[str, ...] = ()
+    arms: tuple[str, ...]
+    models: tuple[str, ...]
+    arm_models: dict[str, tuple[str, ...]] = {}
+    profile: str
+    size: int = Field(ge=16, le=4096)
+    replicates: int = Field(ge=1)
+    precision: str = Field(default="fp32", pattern="^(fp32|bf16)$")
+    checkpoint_rule: str = Field(default="last", pattern="^last$")
+    counts: Counts
+    hybrid: Hybrid = Hybrid()
+    sweep: Sweep = Sweep()
+    world: dict[str, Any]
+    train: dict[str, Any] = {}
+    refiner: dict[str, dict[str, Any]] = {}
+    model: dict[str, dict[str, Any]] = {}
+    estimates: dict[str, float] = {}
+
+    def parsed_arms(self) -> list[Arm]:
+        """The arms in the order of the file, then those of the sweep."""
+        arms = [parse_arm(text) for text in self.arms]
+        for source in self.sweep.sources:
+            arms += [Arm("hybrid", source, added) for added in self.sweep.added]
+        return arms
+
+    def runs(self, model: str, arm: Arm) -> bool:
+        """Whether a model is trained on an arm (`arm_models` and the sweep name fewer models than the suite)."""
+        if arm.added is not None:
+            return not self.sweep.models or model in self.sweep.models
+        listed = self.arm_models.get(str(arm))
+        return listed is None or model in listed
+
+    def refiners(self) -> list[str]:
+        """Names of the refiners that the arms rest on, in order."""
+        return list(dict.fromkeys(arm.refiner for arm in self.parsed_arms() if arm.refiner))
+
+
+def built_in_suites() -> dict[str, Path]:
+    """Name -> file of the suites that come with the package."""
+    return {path.stem: path for path in sorted(BUILT_IN.glob("*.toml"))}
+
+
+def suite_path(name: str) -> Path:
+    """The file of a built-in suite's name, or a user's own file; raises `UsageError` with a suggestion."""
+    built_in = built_in_suites()
+    if name in built_in:
+        return built_in[name]
+    path = Path(name)
+    if path.suffix == ".toml":
+        if path.is_file():
+            return path
+        raise UsageError(f"{name}: no such suite file")
+    raise UsageError(f"unknown suite '{name}'{did_you_mean(name, built_in)}; a file of your own ends in .toml")
+
+
+def load_suite(name: str, profile: str | None = None, settings: Sequence[str] = ()) -> Suite:
+    """Read a suite, merge its profile and ``KEY=VALUE`` settings over it, and validate it.
+
+    Raises:
+        UsageError: a missing file, broken TOML, or an unknown profile, key or value; one line each.
+    """
+    path = suite_path(name)
+    try:
+        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML ({error})") from None
+    profiles = data.pop("profiles", {})
+    chosen = profile or ("quick" if "quick" in profiles or not profiles else next(iter(profiles)))
+    if chosen not in (profiles or PROFILES):
+        raise UsageError(f"{path.name}: unknown profile '{chosen}'{did_you_mean(chosen, profiles or PROFILES)}")
+    data = _merge(data, profiles.get(chosen, {}))
+    for setting in settings:
+        apply_setting(data, setting)
+    if isinstance(data.get("world"), str):
+        data["world"] = {"name": data["world"]}
+    data["profile"] = chosen
+    try:
+        suite = Suite.model_validate(data)
+    except ValidationError as error:
+        raise UsageError(explain(error, f"{path.name} ({chosen})", list(_keys(Suite)))) from None
+    if suite.schema_version != 1:
+        raise UsageError(f"{path.name}: schema {suite.schema_version}, this version reads 1")
+    if "name" not in suite.world:
+        raise UsageError(f"{path.name}: world: a name is missing, write [world] name = '...'")
+    world = {key: _absolute(key, value, path) for key, value in suite.world.items()}
+    suite = suite.model_copy(update={"world": world})
+    _check_names(suite, path)
+    return suite
+
+
+def _absolute(key: str, value: Any, suite_file: Path) -> Any:
+    """Folders named in a suite file are relative to that file."""
+    if key != "name" and isinstance(value, str) and value and (suite_file.parent / value).exists():
+        return str((suite_file.parent / value).resolve())
+    return value
+
+
+def _check_names(suite: Suite, path: Path) -> None:
+    arms = suite.parsed_arms()
+    if suite.reference_arm not in suite.arms:
+        hint = did_you_mean(suite.reference_arm, suite.arms)
+        raise UsageError(f"{path.name}: reference_arm '{suite.reference_arm}' is not among the arms{hint}")
+    for name in suite.arm_models:
+        if name not in {str(arm) for arm in arms}:
+            raise UsageError(f"{path.name}: arm_models: unknown arm '{name}'{did_you_mean(name, suite.arms)}")
+    for where, listed in [("sweep.models", suite.sweep.models), *((f"arm_models.{a}", m) for a, m in suite.arm_models.items())]:
+        for model in listed:
+            if model not in suite.models:
+                raise UsageError(f"{path.name}: {where}: unknown model '{model}'{did_you_mean(model, suite.models)}")
+
+
+def apply_setting(data: dict[str, Any], setting: str) -> None:
+    """Apply one ``--set a.b.c=value`` to plain suite data; the value is read as TOML, else as a bare word."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set {setting}: write KEY=VALUE, such as --set refiner.NAME.steps=200")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.strip().split(".")
+    if parents and parents[0] not in _keys(Suite):
+        raise UsageError(f"--set {key}: unknown key '{parents[0]}'{did_you_mean(parents[0], _keys(Suite))}")
+    node = data
+    for part in parents:
+        child = node.get(part)
+        if isinstance(child, str) and part == "world":
+            child = {"name": child}
+        if child is not None and not isinstance(child, dict):
+            raise UsageError(f"--set {key}: '{part}' is a value, not a table")
+        node[part] = node = dict(child or {})
+    if last == "world" and isinstance(value, str):
+        value = {"name": value}
+    node[last] = value
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _keys(model: type[BaseModel]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def explain(error: ValidationError, where: str, known: Sequence[str]) -> str:
+    """The first complaint of a validation error as one line with a suggestion."""
+    first = error.errors()[0]
+    location = ".".join(str(part) for part in first["loc"])
+    message = first["msg"]
+    if first["type"] == "extra_forbidden":
+        message = f"unknown key{did_you_mean(str(first['loc'][-1]), known)}"
+    elif first["type"] == "missing":
+        message = "is missing"
+    else:
+        message = f"{message} (is {first['input']!r})"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where}: {location}: {message}{more}"
