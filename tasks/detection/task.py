@@ -1,0 +1,147 @@
+"""The detection task: one training loop, one prediction format and one evaluation for every detector."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from bench.contracts import Context, PluginConfig, Progress, Score, Task
+from bench.samples import ImageSet
+from bench.seeds import derive
+from bench.training import Batches, autocast, evaluating, step_generator, train
+from tasks.detection.batches import TrainingImages, as_input, image_tensor
+from tasks.detection.evaluation import coco_scores
+from tasks.detection.model import DetectionModel, Detections, Limits
+from tasks.detection.optimization import Schedule, learning_rate_factor, make_optimizer, set_learning_rate
+
+if TYPE_CHECKING:
+    from bench.contracts import State
+
+
+class Detection(Task):
+    """Object detection, scored by COCO's average precision.
+
+    ``train`` gives every arm the same initial weights, the same batches and the same number of optimizer steps, all
+    from ``context.seed``. ``predict`` writes ``predictions.json``: a COCO result list (``image_id`` = position + 1,
+    ``category_id`` = class + 1, ``bbox`` = x y width height in pixels, ``score``).
+    """
+
+    name = "detection"
+    version = 1
+    score_version = 1
+    metrics: ClassVar[Mapping[str, bool]] = {"mAP": True, "mAP50": True, "AP50": True, "mAR100": True}
+    headline = "mAP50"
+    needs = frozenset({"boxes"})
+
+    class Config(PluginConfig):
+        """Training and prediction, shared by all detectors; a detector's own options go first.
+
+        Attributes:
+            steps, batch_size, learning_rate, weight_decay: see `tasks.detection.model.DetectorConfig`.
+            optimizer: AdamW, or SGD with Nesterov momentum.
+            schedule, warmup: see `tasks.detection.optimization.learning_rate_factor`.
+            flip: probability of mirroring a training image.
+            gradient_clip: largest norm of the gradient; 0 switches clipping off.
+            score_threshold, nms_threshold, max_detections: which detections are kept.
+        """
+
+        steps: int = Field(default=400, ge=1)
+        batch_size: int = Field(default=8, ge=1)
+        learning_rate: float = Field(default=3e-3, gt=0)
+        weight_decay: float = Field(default=0.02, ge=0)
+        optimizer: Literal["adamw", "sgd"] = "adamw"
+        schedule: Schedule = "one-cycle"
+        warmup: float = Field(default=0.25, ge=0, le=1)
+        flip: float = Field(default=0.5, ge=0, le=1)
+        gradient_clip: float = Field(default=5.0, ge=0)
+        score_threshold: float = Field(default=0.01, ge=0, lt=1)
+        nms_threshold: float = Field(default=0.5, gt=0, le=1)
+        max_detections: int = Field(default=100, ge=1)
+
+    def train(self, model: DetectionModel, data: ImageSet, context: Context) -> State:
+        """Train from scratch; see `bench.contracts.Task.train`. Raises `DataError` on a set without boxes."""
+        config = self.config
+        options = {name: self._option(model, name) for name in ("steps", "batch_size", "learning_rate", "weight_decay")}
+        images = TrainingImages(data, context.device)
+        module = self._module(model, data, context.seed).to(context.device).train()
+        optimizer = make_optimizer(module, config.optimizer, options["learning_rate"], options["weight_decay"])
+        batches = Batches(len(data), options["batch_size"], context.seed)
+
+        def step(i: int) -> dict[str, Tensor]:
+            generator = step_generator(context.seed, "flip", i)
+            inputs, targets = images.batch(batches.indices(i), config.flip, generator)
+            factor = learning_rate_factor(i, options["steps"], config.schedule, config.warmup)
+            set_learning_rate(optimizer, options["learning_rate"] * factor)
+            with autocast(context):
+                losses = model.loss(module, inputs, targets)
+            optimizer.zero_grad(set_to_none=True)
+            torch.stack(list(losses.values())).sum().backward()
+            if config.gradient_clip:
+                nn.utils.clip_grad_norm_(module.parameters(), config.gradient_clip)
+            optimizer.step()
+            return {name: loss.detach() for name, loss in losses.items()}
+
+        train(
+            step, steps=options["steps"], batch_size=options["batch_size"], context=context,
+            parts={"module": module, "optimizer": optimizer},
+        )
+        return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+                for name, value in module.state_dict().items()}
+
+    def predict(self, model: DetectionModel, state: State, data: ImageSet, context: Context) -> None:
+        """Write ``predictions.json``; boxes are clipped to the image and those without area are dropped."""
+        module = self._module(model, data, context.seed)
+        module.load_state_dict(dict(state))
+        module.to(context.device)
+        config = self.config
+        limits = Limits(config.score_threshold, config.nms_threshold, config.max_detections)
+        images = image_tensor(data)
+        results: list[dict[str, Any]] = []
+        batch_size = 16
+        with evaluating(module):
+            for start in range(0, len(images), batch_size):
+                batch = as_input(images[start : start + batch_size], context.device)
+                with autocast(context):
+                    found = model.detect(module, batch, limits)
+                for offset, detections in enumerate(found):
+                    results += coco_results(start + offset + 1, detections, data.size)
+                context.progress(Progress(min(start + batch_size, len(images)), len(images)))
+        (context.directory / "predictions.json").write_text(json.dumps(results, separators=(",", ":")))
+
+    def score(self, predictions: Path, truth: ImageSet) -> list[Score]:
+        """COCO figures of ``predictions`` (the folder that `predict` wrote into, or the JSON file itself)."""
+        file = predictions / "predictions.json" if predictions.is_dir() else predictions
+        return coco_scores(json.loads(file.read_text()), truth)
+
+    def _option(self, model: DetectionModel, name: str) -> Any:
+        own = getattr(model.config, name)
+        return getattr(self.config, name) if own is None else own
+
+    def _module(self, model: DetectionModel, data: ImageSet, seed: int) -> nn.Module:
+        """The network with initial weights that depend on the seed and nothing else."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(seed, "weights"))
+            return model.build(len(data.class_names), data.size)
+
+
+def coco_results(image_id: int, detections: Detections, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """COCO result entries of one image of ``size`` = (height, width): clipped, without degenerate boxes."""
+    height, width = size
+    boxes = detections.boxes.detach().float().cpu().clone()
+    boxes[:, 0::2] = boxes[:, 0::2].clamp(0, width)
+    boxes[:, 1::2] = boxes[:, 1::2].clamp(0, height)
+    extent = boxes[:, 2:] - boxes[:, :2]
+    keep = (extent > 0).all(1) & boxes.isfinite().all(1)
+    rows = torch.cat([boxes[:, :2], extent], 1)[keep].double().tolist()
+    scores = detections.scores.detach().double().cpu()[keep].tolist()
+    classes = detections.classes.cpu()[keep].tolist()
+    return [
+        {"image_id": image_id, "category_id": cls + 1, "bbox": [round(v, 3) for v in box], "score": round(score, 6)}
+        for box, score, cls in zip(rows, scores, classes, strict=True)
+    ]
