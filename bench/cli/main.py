@@ -1,0 +1,81 @@
+"""The command line: finds the verb, prints errors as one line, and turns them into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from bench import __version__
+from bench.errors import BenchError, did_you_mean
+
+VERBS = {
+    "run": "run a suite: render, refine, train, score, report",
+    "plan": "show each stage of a run: new or cached, why, seconds and disk",
+    "report": "write tables, plots and page again from what is in the store",
+    "list": "suites, worlds, tasks, models and refiners that are known here",
+    "data": "render, show, import and verify image sets",
+    "gc": "free artifacts that no suite of this store's runs reaches",
+    "doctor": "versions, devices, disk, what is missing and what will be slow",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line with a suggestion."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        if "invalid choice: '" in message:
+            word = message.split("invalid choice: '")[1].split("'")[0]
+            choices = self._choices()
+            message = f"unknown command '{word}'{did_you_mean(word, choices)}" if word not in choices else message
+        elif message.startswith("unrecognized arguments: "):
+            word = message.removeprefix("unrecognized arguments: ").split()[0]
+            message = f"unknown option '{word}'{did_you_mean(word, self._every_option())}"
+        self.exit(2, f"bench: {message}\n")
+
+    def _choices(self) -> list[str]:
+        return [name for action in self._actions if isinstance(action.choices, dict) for name in action.choices]
+
+    def _every_option(self) -> list[str]:
+        found = list(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action.choices, dict):
+                for parser in action.choices.values():
+                    if isinstance(parser, _Parser):
+                        found += parser._every_option()
+        return sorted(set(found))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with every verb; importing it imports no torch."""
+    parser = _Parser(prog="python -m bench", description="Does refining synthetic images make my model better on photographs?")
+    parser.add_argument("--version", action="version", version=f"refiner-bench {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    for verb in VERBS:
+        importlib.import_module(f"bench.cli.{verb}").register(verbs)
+    for sub in verbs.choices.values():
+        sub.add_argument("--traceback", action="store_true", help="show the whole traceback of an error")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code (0 ok, 1 regression, 2 usage, 3 incomplete, 4 not comparable)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = build_parser().parse_args(arguments)
+        args.command_line = arguments
+        return int(args.run(args))
+    except BenchError as error:
+        if "--traceback" in arguments:
+            traceback.print_exc()
+        print(f"bench: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("bench: stopped; run the same command again to go on", file=sys.stderr)  # noqa: T201
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,31 @@
+"""``bench report``: tables, plots and page again from the store; nothing is trained."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from bench.cli.options import add_suite_options, command_text, open_store, open_suite, out_directory
+
+
+def register(verbs: Any) -> None:
+    """Add the verb to the parser."""
+    parser = verbs.add_parser("report", help="write tables, plots and page again from what is in the store")
+    add_suite_options(parser)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: runs/<suite>-<profile>)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report; exit code 3 when cells are missing (they are shown as missing)."""
+    from bench.finish import finish
+    from bench.plan import Only, build_plan
+
+    store, suite = open_store(args), open_suite(args)
+    plan = build_plan(suite, Only.parse(args.only, suite), store.root / "descriptions")
+    out = out_directory(args, suite)
+    (out / ".report.json").unlink(missing_ok=True)
+    result = finish(plan, store, out, command_text(args))
+    print(result.text())  # noqa: T201
+    return result.exit_code

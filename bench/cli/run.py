@@ -1,0 +1,69 @@
+"""``bench run``: make every missing stage of a suite, then rows, tables, plots and page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.cli.options import add_suite_options, choose_device, command_text, open_store, open_suite, out_directory
+
+
+def register(verbs: Any) -> None:
+    """Add the verb to the parser."""
+    parser = verbs.add_parser("run", help="run a suite: render, refine, train, score, report",
+                              description="Run a suite. To resume, run the same command again: finished stages are kept.")
+    add_suite_options(parser)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core; one on a GPU)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: runs/<suite>-<profile>)")
+    parser.add_argument("--json", action="store_true", help="print a summary as JSON instead of the table")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the suite; exit code 0 when every cell has its value, else 3."""
+    from bench.errors import UsageError
+    from bench.plan import Only, build_plan
+
+    if args.workers is not None and args.workers < 1:
+        raise UsageError(f"--workers {args.workers}: must be 1 or more")
+    store, suite = open_store(args), open_suite(args)
+    plan = build_plan(suite, Only.parse(args.only, suite), store.root / "descriptions")
+    out = out_directory(args, suite)
+    for name, reason in plan.skipped.items():
+        print(f"skipped: {name}: {reason}", file=sys.stderr)  # noqa: T201
+    reasons = _make_missing(args, plan, store, out)
+    from bench.finish import finish
+
+    result = finish(plan, store, out, command_text(args), reasons)
+    if args.json:
+        print(json.dumps(result.as_json(), indent=1))  # noqa: T201
+    else:
+        print(result.text())  # noqa: T201
+    return result.exit_code
+
+
+def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict[str, str]:
+    missing = [stage for key, stage in plan.stages.items() if not store.has(key)]
+    if not any(cell.score_key and not store.has(cell.score_key) for cell in plan.cells):
+        return {}
+    from bench.collect import rows
+    from bench.console import Console
+    from bench.engines.local import default_workers, run_plan
+    from bench.estimates import estimate
+    from bench.results import write_rows
+
+    device = choose_device(args.device)
+    workers = args.workers or default_workers(device)
+    store.root.mkdir(parents=True, exist_ok=True)
+    expected = {key: seconds for key, (seconds, _) in estimate(plan, missing, store.history()).items()}
+    with Console(len(missing), workers, expected, on_score=lambda: write_rows(out / "rows.csv", rows(plan, store))) as console:
+        console.say(f"{len(missing)} of {len(plan.stages)} stages to make on {device} with {workers} workers; results in {out}")
+        failures = run_plan(plan, store, device=device, workers=workers, listen=console)
+    if args.traceback:
+        for text in failures.tracebacks.values():
+            print(text, file=sys.stderr)  # noqa: T201
+    return failures.reasons

@@ -1,0 +1,167 @@
+"""From finished stages to rows, and to what the report shows beside them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from bench.engines.execution import versions
+from bench.errors import BenchError
+from bench.formats.layout import open_image_set
+from bench.plan import Cell, Plan
+from bench.report.summary import GalleryColumn, LossCurve, RunSummary
+from bench.results import Row
+from bench.samples import ImageSet
+from bench.store import Store
+
+GALLERY_ROWS = 4
+
+
+def headline(plan: Plan) -> str:
+    """The metric that gains are told in."""
+    return plan.suite.metric or str(plan.task.facts["headline"])
+
+
+def rows(plan: Plan, store: Store, reasons: Mapping[str, str] | None = None) -> list[Row]:
+    """One row a cell; a cell without a value says in ``status`` and ``reason`` why (rule 6)."""
+    return [row for cell in plan.cells for row in _cell_rows(plan, store, cell, reasons or {})]
+
+
+def _cell_rows(plan: Plan, store: Store, cell: Cell, reasons: Mapping[str, str]) -> Iterable[Row]:
+    metrics: dict[str, bool] = plan.task.facts["metrics"]
+    values: dict[str, float] = {headline(plan): math.nan}
+    status, reason = "missing", "not computed yet; run again"
+    train: dict[str, Any] = {}
+    if cell.skip:
+        status, reason = "skipped", cell.skip
+    elif store.has(cell.score_key) and store.has(cell.train_key):
+        try:
+            values = json.loads((store.path(cell.score_key) / "scores.json").read_text())
+            train = store.meta(cell.train_key)
+            status, reason = "ok", ""
+        except (OSError, ValueError, BenchError) as error:
+            reason = f"unreadable result ({error}); run again"
+    else:
+        failed = next((reasons[key] for key in (cell.score_key, cell.train_key) if key in reasons), "")
+        if failed:
+            status, reason = "failed", failed
+    for metric, value in values.items():
+        yield Row(
+            suite=plan.suite.name, profile=plan.suite.profile, world=f"{plan.world.name}:{plan.world.version}",
+            real_kind=plan.real_kind, task=plan.task.name, model=cell.model, arm=str(cell.arm), refiner=cell.arm.refiner,
+            replicate=cell.replicate, metric=metric, value=float(value), higher_is_better=metrics[metric.split("/")[0]],
+            n_train=int(train.get("count", 0)), n_test=plan.n_test, steps=int(train.get("steps", 0)),
+            seconds=float(train.get("seconds", math.nan)), peak_mib=float(train.get("peak_mib", math.nan)),
+            status=status, reason=reason,
+        )
+
+
+def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: str) -> RunSummary:
+    """Everything that the report needs, read from the store."""
+    suite = plan.suite.model_dump(mode="json", by_alias=True) | {"metric": headline(plan)}
+    return RunSummary(
+        out=out, suite=suite, real_kind=plan.real_kind, rows=results, command=command, environment=environment(plan, store),
+        gallery=gallery(plan, store), class_names=_class_names(plan, store), curves=curves(plan, store),
+        costs=costs(plan, store), notes=notes(plan, store),
+    )
+
+
+def environment(plan: Plan, store: Store) -> dict[str, Any]:
+    """What produced the results: versions, devices and total time of the stages, from the artifacts themselves."""
+    metas = [store.meta(key) for key in plan.stages if store.has(key)]
+    merged: dict[str, set[str]] = {}
+    for meta in metas:
+        for name, version in meta.get("versions", {}).items():
+            merged.setdefault(name, set()).add(version)
+    return {
+        "versions": {name: ", ".join(sorted(found)) for name, found in sorted((merged or _sets(versions())).items())},
+        "devices": sorted({str(meta.get("device", "")) for meta in metas}),
+        "stage_seconds": round(sum(float(meta.get("seconds", 0)) for meta in metas), 1),
+        "peak_mib": max((int(meta.get("peak_mib", 0)) for meta in metas), default=0),
+        "stages": len(metas),
+    }
+
+
+def _sets(flat: Mapping[str, str]) -> dict[str, set[str]]:
+    return {name: {value} for name, value in flat.items()}
+
+
+def costs(plan: Plan, store: Store) -> dict[str, float]:
+    """Mean seconds of fitting and refining, a refiner."""
+    found: dict[str, list[float]] = {}
+    for cell in plan.cells:
+        keys = [key for key in cell.refiner_keys if store.has(key)]
+        if keys:
+            found.setdefault(cell.arm.refiner, []).append(sum(float(store.meta(key)["seconds"]) for key in keys))
+    return {name: round(fmean(values), 1) for name, values in found.items()}
+
+
+def _stages(plan: Plan, store: Store, kind: str) -> list[tuple[str, str]]:
+    """(plug-in name, key) of finished stages of a kind, first replicate first."""
+    return [(s.spec["plugin"]["name"], key) for key, s in plan.stages.items() if s.kind == kind and store.has(key)]
+
+
+def curves(plan: Plan, store: Store) -> list[LossCurve]:
+    """The loss logs of the refiners, one curve a replicate."""
+    found = []
+    for name, key in _stages(plan, store, "fit"):
+        path = store.path(key) / "losses.csv"
+        if path.exists():
+            found.append(LossCurve(f"{plan.stages[key].label.removeprefix('fit ')}", path))
+    return found
+
+
+def notes(plan: Plan, store: Store) -> list[str]:
+    """What refiners wrote into ``notes.txt``, and what was skipped and why; each line once."""
+    lines = [f"{name}: skipped, {reason}" for name, reason in plan.skipped.items()]
+    for name, key in _stages(plan, store, "fit"):
+        path = store.path(key) / "notes.txt"
+        if path.exists():
+            lines += [f"{name}: {line}" for line in path.read_text().splitlines() if line.strip()]
+    return list(dict.fromkeys(lines))
+
+
+def _set_key(plan: Plan, domain: str, split: str) -> str | None:
+    for key, stage in plan.stages.items():
+        if stage.kind == "render" and stage.spec["request"]["domain"] == domain and stage.spec["request"]["split"] == split:
+            return key
+    return None
+
+
+def _open(store: Store, key: str | None) -> ImageSet | None:
+    return open_image_set(store.path(key)) if key and store.has(key) else None
+
+
+def _class_names(plan: Plan, store: Store) -> list[str]:
+    images = _open(store, _set_key(plan, "real", "test"))
+    return list(images.class_names) if images else []
+
+
+def gallery(plan: Plan, store: Store) -> list[GalleryColumn]:
+    """Synthetic | refined by each | real training images; the same samples in every synthetic and refined column."""
+    columns = []
+    synthetic = _open(store, _set_key(plan, "synthetic", "train"))
+    if synthetic:
+        columns.append(_column("synthetic", synthetic))
+    seen: set[str] = set()
+    for name, key in _stages(plan, store, "refine"):
+        refined = _open(store, key)
+        if refined and name not in seen:
+            columns.append(_column(f"refined({name})", refined))
+            seen.add(name)
+    real = _open(store, _set_key(plan, "real", "train"))
+    if real:
+        columns.append(_column("real", real))
+    return columns
+
+
+def _column(title: str, images: ImageSet) -> GalleryColumn:
+    samples = [images[index] for index in range(min(GALLERY_ROWS, len(images)))]
+    return GalleryColumn(
+        title=title, images=[sample.image for sample in samples], boxes=[sample.labels.boxes for sample in samples],
+        classes=[[] if s.labels.classes is None else [int(c) for c in s.labels.classes] for s in samples],
+    )

@@ -1,0 +1,192 @@
+"""One stage from lease to commit, in whatever process an engine chose for it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import platform
+import shutil
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench import __version__
+from bench.contracts import Context, Progress
+from bench.errors import BenchError, DivergedError
+from bench.lease import HEARTBEAT_SECONDS
+from bench.plan import Stage
+from bench.stages import run_stage
+from bench.store import Store, disk_message
+
+Status = Literal["done", "shared", "failed", "damaged"]
+CHECKPOINTED = ("fit", "train")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a stage ended.
+
+    Attributes:
+        status: done here; shared (another process did it); failed (``reason``); damaged (an input's bytes are wrong:
+            ``reason`` says which file, ``damaged`` is its key, and it was set aside).
+        fatal: the whole run must stop (a full disk).
+    """
+
+    status: Status
+    seconds: float = 0.0
+    reason: str = ""
+    traceback: str = ""
+    damaged: str = ""
+    fatal: bool = False
+
+
+def execute(
+    stage: Stage, store: Store, *, device: str, progress: Callable[[Progress], None], wait_seconds: float = 1.0
+) -> Outcome:
+    """Take the lease, check the inputs, run the stage, commit; wait where another process holds the lease."""
+    try:
+        lease = store.lease(stage.key)
+        while not lease.acquire():
+            time.sleep(wait_seconds)
+            if store.has(stage.key):
+                return Outcome("shared")
+    except OSError as error:
+        return Outcome("failed", reason=disk_message(error, store.root), fatal=True)
+    with lease:
+        if store.has(stage.key):
+            return Outcome("shared")
+        for key in dict.fromkeys(stage.inputs.values()):
+            wrong = store.verify(key)
+            if wrong:
+                aside = store.set_aside(key) if store.path(key).exists() else store.path(key)
+                return Outcome("damaged", reason=f"{wrong}; set aside as {aside}, computing it again", damaged=key)
+        return _compute(stage, store, device, progress)
+
+
+def _compute(stage: Stage, store: Store, device: str, progress: Callable[[Progress], None]) -> Outcome:
+    started = time.monotonic()
+    try:
+        work = store.work(stage.key)
+        before = _prepare(work, stage)
+        clock = _Clock(work / "elapsed", before, progress)
+        reset_peak_memory(device)
+        context = Context(
+            seed=int(stage.spec.get("seed", 0)), directory=work / "out", device=device,
+            checkpoint=work / "checkpoint.pt" if stage.kind in CHECKPOINTED else None,
+            precision=stage.spec.get("precision", "fp32"), progress=clock,
+        )
+        facts = run_stage(stage, store, context)
+        seconds = before + time.monotonic() - started
+        meta = {
+            **facts, "stage": stage.kind, "label": stage.label, "spec": stage.spec, "seconds": round(seconds, 3),
+            "peak_mib": peak_memory_mib(device), "device": device, "source": stage.run.get("source", ""),
+            "versions": versions(), "host": platform.node(),
+        }
+        store.commit(stage.key, work / "out", meta)
+        shutil.rmtree(work, ignore_errors=True)
+        store.remember({
+            "label": stage.label, "key": stage.key, "stage": stage.kind, "spec": stage.spec, "seconds": meta["seconds"],
+            "bytes": _size(store, stage.key), "device": device,
+        })
+        return Outcome("done", seconds)
+    except BenchError as error:
+        if isinstance(error, DivergedError):
+            shutil.rmtree(store.work(stage.key), ignore_errors=True)
+        return Outcome("failed", time.monotonic() - started, str(error), traceback.format_exc())
+    except MemoryError:
+        return Outcome("failed", time.monotonic() - started, "out of memory; use a smaller batch or image size")
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            shutil.rmtree(store.work(stage.key), ignore_errors=True)
+            return Outcome("failed", time.monotonic() - started, disk_message(error, store.root), fatal=True)
+        return Outcome("failed", time.monotonic() - started, _one_line(error), traceback.format_exc())
+    except Exception as error:  # A plug-in may raise anything; the cell fails and everything else goes on.
+        return Outcome("failed", time.monotonic() - started, _one_line(error), traceback.format_exc())
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if "out of memory" in text.lower():
+        return "out of memory on the device; use a smaller batch or image size"
+    return f"{type(error).__name__}: {text[:300]}"
+
+
+def _prepare(work: Path, stage: Stage) -> float:
+    """Make the work folder; without a checkpoint it starts empty. Returns seconds spent by earlier attempts."""
+    out = work / "out"
+    if not (work / "checkpoint.pt").exists():
+        shutil.rmtree(work, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (work / "stage.json").write_text(json.dumps({"label": stage.label, "spec": stage.spec}))
+    try:
+        return float((work / "elapsed").read_text())
+    except (OSError, ValueError):
+        return 0.0
+
+
+class _Clock:
+    """Passes progress on and notes the time spent, so that an interrupted stage's cost is not forgotten."""
+
+    def __init__(self, path: Path, before: float, progress: Callable[[Progress], None]) -> None:
+        self.path, self.before, self.progress = path, before, progress
+        self.started = self.noted = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        self.progress(progress)
+        now = time.monotonic()
+        if now - self.noted > HEARTBEAT_SECONDS:
+            self.path.write_text(f"{self.before + now - self.started:.3f}")
+            self.noted = now
+
+
+def _size(store: Store, key: str) -> int:
+    try:
+        return int(store.meta(key)["bytes"])
+    except (BenchError, KeyError):
+        return 0
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result may depend on: our own, Python, numpy, torch (where it is loaded)."""
+    import sys
+
+    import numpy
+
+    found = {"refiner-bench": __version__, "python": platform.python_version(), "numpy": numpy.__version__}
+    for name in ("torch", "torchvision", "mitsuba", "ultralytics"):
+        module = sys.modules.get(name)
+        if module is not None and hasattr(module, "__version__"):
+            found[name] = str(module.__version__)
+    return found
+
+
+def reset_peak_memory(device: str) -> None:
+    """Start counting peak memory afresh, where the system can (Linux), so that a stage's figure is its own."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory_mib(device: str) -> int:
+    """Peak memory of this process (of the device, on CUDA) since `reset_peak_memory`, in MiB."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.max_memory_allocated() / 2**20)
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) // 1024
+    except OSError:
+        pass
+    import resource
+
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) // 1024

@@ -1,0 +1,250 @@
+"""The local engine: worker processes on this machine, each with one thread on a CPU, fed in order of the plan.
+
+One thread a worker is a choice: the bytes of a result then depend neither on the number of cores nor of workers.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from bench import plugins
+from bench.contracts import Progress
+from bench.engines.execution import Outcome, execute
+from bench.plan import Plan, Stage
+from bench.store import Store
+
+PROGRESS_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Event:
+    """What the engine tells the console: a stage started, progressed or ended (with what is left to do)."""
+
+    stage: Stage
+    kind: str
+    progress: Progress | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass
+class _Worker:
+    process: Any
+    pipe: Connection
+    stage: Stage | None = None
+
+
+@dataclass
+class Failures:
+    """Stages that did not come off, by key: the reason, and the stages that could therefore not run."""
+
+    reasons: dict[str, str] = field(default_factory=dict)
+    tracebacks: dict[str, str] = field(default_factory=dict)
+
+
+def default_workers(device: str) -> int:
+    """One worker a core on a CPU (at most 16), one on a GPU."""
+    if device.startswith("cuda"):
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, 16))
+
+
+def run_plan(
+    plan: Plan, store: Store, *, device: str, workers: int, listen: Callable[[Event], None]
+) -> Failures:
+    """Run every stage that is not in the store; a failed one stops only what rests on it.
+
+    Raises nothing for a failed stage: reasons come back in `Failures`. KeyboardInterrupt stops the workers and goes on up.
+    """
+    return _Scheduler(plan, store, device, listen).run(workers)
+
+
+def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None:
+    """A worker's life: take a stage, execute it, answer; SIGINT is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import torch
+
+    torch.set_num_threads(1)
+    for file in files:
+        plugins.add_file(file)
+    store = Store(root)
+    last = 0.0
+
+    def progress(report: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > PROGRESS_SECONDS or report.step == report.total:
+            last = now
+            pipe.send(report)
+
+    while True:
+        try:
+            stage = pipe.recv()
+        except (EOFError, OSError):
+            return
+        if stage is None:
+            return
+        last = 0.0
+        pipe.send(execute(stage, store, device=device, progress=progress))
+
+
+class _Scheduler:
+    def __init__(self, plan: Plan, store: Store, device: str, listen: Callable[[Event], None]) -> None:
+        self.plan, self.store, self.device, self.listen = plan, store, device, listen
+        self.failures = Failures()
+        self.waiting: dict[str, Stage] = {}
+        self.fatal = ""
+
+    def run(self, count: int) -> Failures:
+        for stage in self._needed():
+            self.waiting[stage.key] = stage
+        if not self.waiting:
+            return self.failures
+        context = multiprocessing.get_context("spawn")
+        workers: list[_Worker] = []
+        try:
+            while self.waiting or any(worker.stage for worker in workers):
+                idle = [worker for worker in workers if worker.stage is None]
+                for stage in self._ready(workers):
+                    if not idle and len(workers) < count:
+                        idle.append(self._start(context, workers))
+                    if not idle:
+                        break
+                    self._assign(idle.pop(), stage)
+                busy = [worker for worker in workers if worker.stage is not None]
+                if not busy:
+                    break
+                for worker in self._woken(busy):
+                    self._hear(worker, workers)
+        finally:
+            self._stop(workers)
+        return self.failures
+
+    def _needed(self) -> Iterator[Stage]:
+        """Stages whose artifacts are missing and that something missing rests on, or that are results themselves."""
+        missing: dict[str, Stage] = {}
+        wanted = {cell.score_key for cell in self.plan.cells if cell.score_key}
+        wanted |= {cell.train_key for cell in self.plan.cells if cell.train_key}
+        if not self.plan.cells:
+            wanted = set(self.plan.stages)
+        for key in reversed(list(self.plan.stages)):
+            stage = self.plan.stages[key]
+            if key in wanted and not self.store.has(key):
+                missing[key] = stage
+                wanted |= set(stage.inputs.values())
+        return iter([stage for key, stage in self.plan.stages.items() if key in missing])
+
+    def _ready(self, workers: list[_Worker]) -> list[Stage]:
+        """Waiting stages whose inputs are there, in the plan's order; long ones (fits) before short ones."""
+        running = {worker.stage.key for worker in workers if worker.stage}
+        ready = []
+        for stage in list(self.waiting.values()):
+            blocked = next((key for key in stage.inputs.values() if key in self.failures.reasons), None)
+            if blocked is not None:
+                self._fail(stage, f"rests on '{self.plan.stages[blocked].label}': {self.failures.reasons[blocked]}")
+            elif not any(key in self.waiting or key in running for key in stage.inputs.values()):
+                ready.append(stage)
+        order = {"fit": 0, "render": 0, "refine": 1, "score": 2, "predict": 3, "train": 4}
+        return sorted(ready, key=lambda stage: order[stage.kind])
+
+    def _start(self, context: Any, workers: list[_Worker]) -> _Worker:
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_serve, args=(theirs, self.store.root, self.device, plugins.extra_files()), daemon=True
+        )
+        # A worker computes on one thread; set before it starts, so that every library in it sees it.
+        before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+        os.environ.update(dict.fromkeys(before, "1"))
+        try:
+            process.start()
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+        theirs.close()
+        worker = _Worker(process, ours)
+        workers.append(worker)
+        return worker
+
+    def _assign(self, worker: _Worker, stage: Stage) -> None:
+        del self.waiting[stage.key]
+        worker.stage = stage
+        worker.pipe.send(stage)
+        self.listen(Event(stage, "started"))
+
+    def _woken(self, busy: list[_Worker]) -> list[_Worker]:
+        woken = wait([worker.pipe for worker in busy] + [worker.process.sentinel for worker in busy], timeout=1.0)
+        return [worker for worker in busy if worker.pipe in woken or worker.process.sentinel in woken]
+
+    def _hear(self, worker: _Worker, workers: list[_Worker]) -> None:
+        stage = worker.stage
+        assert stage is not None
+        try:
+            message = worker.pipe.recv() if worker.pipe.poll() else None
+            died = message is None and not worker.process.is_alive()
+        except (EOFError, OSError):
+            message, died = None, True
+        if died:
+            worker.process.join()
+            workers.remove(worker)
+            self._end(stage, Outcome("failed", reason=_death(worker.process.exitcode)))
+        elif isinstance(message, Progress):
+            self.listen(Event(stage, "progress", message))
+        elif isinstance(message, Outcome):
+            worker.stage = None
+            self._end(stage, message)
+
+    def _end(self, stage: Stage, outcome: Outcome) -> None:
+        if outcome.status == "damaged" and outcome.damaged in self.plan.stages:
+            again = {*self.waiting, stage.key, *self._missing_above(outcome.damaged)}
+            self.waiting = {key: waiting for key, waiting in self.plan.stages.items() if key in again}
+        elif outcome.status in ("failed", "damaged"):
+            self.failures.reasons[stage.key] = outcome.reason
+            self.failures.tracebacks[stage.key] = outcome.traceback
+            if outcome.fatal:
+                for rest in list(self.waiting.values()):
+                    self._fail(rest, outcome.reason)
+        self.listen(Event(stage, "ended", outcome=outcome))
+
+    def _missing_above(self, key: str) -> set[str]:
+        """A key and every stage above it whose artifact is not in the store."""
+        found, queue = {key}, [key]
+        while queue:
+            for above in self.plan.stages[queue.pop()].inputs.values():
+                if above not in found and not self.store.has(above):
+                    found.add(above)
+                    queue.append(above)
+        return found
+
+    def _fail(self, stage: Stage, reason: str) -> None:
+        self.waiting.pop(stage.key, None)
+        self.failures.reasons[stage.key] = reason
+
+    def _stop(self, workers: list[_Worker]) -> None:
+        for worker in workers:
+            if worker.stage is None:
+                try:
+                    worker.pipe.send(None)
+                except OSError:
+                    continue
+            else:
+                worker.process.terminate()
+        for worker in workers:
+            worker.process.join(timeout=5)
+            if worker.process.is_alive():
+                worker.process.kill()
+
+
+def _death(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        hint = " (the system may have run out of memory)" if -code == signal.SIGKILL else ""
+        return f"the worker was killed by {name}{hint}; run again to go on from its checkpoint"
+    return f"the worker ended with exit code {code}; run again to go on from its checkpoint"

@@ -1,0 +1,155 @@
+"""The stage functions: what each kind of stage reads, does and leaves. They run in a worker, one stage at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.contracts import Context, Progress, SplitRequest, State
+from bench.describe import construct
+from bench.errors import DataError
+from bench.formats.layout import ImageSetWriter, open_image_set
+from bench.plan import Stage
+from bench.samples import ImageSet
+from bench.seeds import derive
+from bench.store import Store
+
+WEIGHTS = "weights.safetensors"
+REFINE_BATCH = 16
+
+
+def run_stage(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
+    """Run one stage into ``context.directory``; return facts for its ``artifact.json``.
+
+    Raises:
+        BenchError: one line for bad data, divergence, and the like; nothing is committed then.
+    """
+    return _FUNCTIONS[stage.kind](stage, store, context)
+
+
+def _plugin(stage: Stage, which: str = "plugin") -> Any:
+    kind, name, config = stage.run[which]
+    return construct(kind, name, config)
+
+
+def _render(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
+    request = SplitRequest(**stage.spec["request"])
+    _plugin(stage).image_set(request, replace(context, seed=request.seed))
+    images = open_image_set(context.directory)
+    return {"count": len(images)}
+
+
+def _fit(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
+    refiner = _plugin(stage)
+    synthetic = open_image_set(store.path(stage.inputs["synthetic"]))
+    real = open_image_set(store.path(stage.inputs["real"])).unlabelled()
+    missing = refiner.needs - synthetic.has
+    if missing:
+        raise DataError(f"refiner '{refiner.name}' needs {', '.join(sorted(missing))} of the synthetic images, not there")
+    refiner.fit(synthetic, real, context)
+    save_state(context.directory / WEIGHTS, refiner.state_dict())
+    return {"count": len(synthetic), "steps": last_step(context.directory)}
+
+
+def _refine(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
+    refiner = _plugin(stage)
+    synthetic = open_image_set(store.path(stage.inputs["synthetic"]))
+    if "fit" in stage.inputs:
+        refiner.load_state_dict(load_state(store.path(stage.inputs["fit"]) / WEIGHTS))
+    writer = ImageSetWriter(
+        context.directory, domain="refined", kind="rendered", class_names=synthetic.class_names, labels=synthetic.has,
+        provenance={"refiner": stage.spec["plugin"], "synthetic": synthetic.digest},
+    )
+    total, done = len(synthetic) * refiner.copies, 0
+    for copy in range(refiner.copies):
+        seeded = replace(context, seed=derive(context.seed, "copy", copy))
+        for start in range(0, len(synthetic), REFINE_BATCH):
+            samples = [synthetic[i] for i in range(start, min(start + REFINE_BATCH, len(synthetic)))]
+            images = refiner.refine(samples, seeded)
+            for sample, image in zip(samples, images, strict=True):
+                if image.shape != sample.image.shape or image.dtype != np.uint8:
+                    raise DataError(
+                        f"refiner '{refiner.name}': {sample.id} came back as {image.dtype} {image.shape}, "
+                        f"not uint8 {sample.image.shape}"
+                    )
+                # The labels are the harness's own copy: a refiner cannot corrupt them.
+                id = sample.id if refiner.copies == 1 else f"{sample.id}-{copy}"
+                writer.add(id, image, sample.labels, group=sample.group)
+            done += len(samples)
+            context.progress(Progress(done, total))
+    writer.close()
+    return {"count": total}
+
+
+def training_data(stage: Stage, store: Store) -> ImageSet:
+    """The images that a train stage sees: each part a seeded draw from one set, joined in order."""
+    parts = []
+    for part in stage.spec["data"]:
+        images = open_image_set(store.path(part["set"]))
+        if part["count"] < len(images):
+            order = np.random.default_rng(part["seed"]).permutation(len(images))[: part["count"]]
+            images = images.subset(sorted(int(index) for index in order))
+        parts.append(images)
+    data = parts[0]
+    for images in parts[1:]:
+        data = data.joined(images)
+    return data
+
+
+def _train(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
+    task, model = _plugin(stage, "task"), _plugin(stage)
+    data = training_data(stage, store)
+    missing = task.needs - data.has
+    if missing:
+        raise DataError(f"task '{task.name}' needs {', '.join(sorted(missing))}, which the training images do not have")
+    state = task.train(model, data, context)
+    save_state(context.directory / WEIGHTS, state)
+    return {"count": len(data), "steps": last_step(context.directory)}
+
+
+def _predict(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
+    task, model = _plugin(stage, "task"), _plugin(stage)
+    state = load_state(store.path(stage.inputs["model"]) / WEIGHTS)
+    test = open_image_set(store.path(stage.inputs["test"])).unlabelled()
+    task.predict(model, state, test, context)
+    return {"count": len(test)}
+
+
+def _score(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
+    task = _plugin(stage, "task")
+    truth = open_image_set(store.path(stage.inputs["test"]))
+    scores = task.score(store.path(stage.inputs["predictions"]), truth)
+    (context.directory / "scores.json").write_text(json.dumps({score.metric: score.value for score in scores}, indent=1))
+    return {"count": len(truth)}
+
+
+def save_state(path: Path, state: State) -> None:
+    """Save flat tensors as safetensors: nothing in such a file can run when somebody else loads it."""
+    from safetensors.torch import save_file
+
+    save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, path)
+
+
+def load_state(path: Path) -> State:
+    """Load what `save_state` wrote."""
+    from safetensors.torch import load_file
+
+    state: State = load_file(path)
+    return state
+
+
+def last_step(directory: Path) -> int:
+    """The last step in ``losses.csv``: how many optimizer steps were really made (0 where nothing was trained)."""
+    path = directory / "losses.csv"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return int(lines[-1].split(",")[0]) if len(lines) > 1 else 0
+
+
+_FUNCTIONS: dict[str, Callable[[Stage, Store, Context], dict[str, Any]]] = {
+    "render": _render, "fit": _fit, "refine": _refine, "train": _train, "predict": _predict, "score": _score,
+}
