@@ -1,0 +1,173 @@
+"""CycleGAN, Zhu et al. 2017 (arXiv 1703.10593): unpaired translation by two generators and two discriminators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from bench.contracts import Context, PluginConfig, Refiner
+from bench.errors import DataError, UsageError
+from bench.samples import U8, ImageSet, Sample
+from bench.seeds import derive
+from bench.training import autocast, evaluating, train
+from refiners.crops import Mask, UnpairedCrops, resized, to_image, to_tensor
+from refiners.cycle import Content, CycleStep, generator, no_content
+from refiners.networks import ResnetGenerator, to_multiple
+from refiners.sheets import write_sheet
+
+if TYPE_CHECKING:
+    from bench.contracts import State
+
+SHEET_ROWS = 4
+
+
+class CycleGanConfig(PluginConfig):
+    """The defaults are the paper's, as its reference implementation has them; a CPU wants far smaller ones."""
+
+    steps: int = Field(200_000, ge=1)
+    """Optimizer steps. The paper's 200 epochs over a thousand images are 200,000."""
+    batch_size: int = Field(1, ge=1)
+    """Images of each domain a step."""
+    resize: float = Field(286 / 256, ge=1)
+    """Factor that images are enlarged by before the crop."""
+    crop: int = Field(256, ge=16)
+    """Side of the random crop in pixels, at most the enlarged image's shorter side."""
+    flip: bool = True
+    """Mirror images half of the time."""
+    ngf: int = Field(64, ge=1)
+    """Channels of the generators at full resolution."""
+    n_blocks: int = Field(9, ge=0)
+    """Residual blocks (the paper: 9 at 256 px, 6 at 128 px)."""
+    n_downsampling: int = Field(2, ge=0, le=4)
+    """Halvings of the resolution in front of the residual blocks."""
+    ndf: int = Field(64, ge=1)
+    """Channels of the discriminators' first layer."""
+    n_layers: int = Field(3, ge=1, le=5)
+    """Layers of the discriminators; a logit sees 16, 34, 70, 142 or 286 pixels with 1, 2, 3, 4 or 5."""
+    lambda_adversarial: float = Field(1.0, ge=0)
+    """Weight of both adversarial losses."""
+    lambda_cycle_synthetic: float = Field(10.0, ge=0)
+    """Weight of synthetic -> real -> synthetic (lambda_A of the reference implementation)."""
+    lambda_cycle_real: float = Field(10.0, ge=0)
+    """Weight of real -> synthetic -> real (lambda_B)."""
+    lambda_identity: float = Field(0.5, ge=0)
+    """Weight of the identity losses, relative to the cycle weights; 0 saves their forward passes."""
+    learning_rate: float = Field(2e-4, gt=0)
+    """Adam's learning rate for the generators, and for the discriminators unless they have their own."""
+    discriminator_learning_rate: float | None = Field(None, gt=0)
+    """Learning rate of the discriminators; None: as the generators'."""
+    beta1: float = Field(0.5, ge=0, lt=1)
+    """Adam's first moment."""
+    decay_from: float = Field(0.5, ge=0, le=1)
+    """Share of the run after which the learning rate falls linearly to 0."""
+    pool_size: int = Field(50, ge=0)
+    """Earlier refined images kept for the discriminators."""
+    residual: bool = False
+    """Ours, for short runs: generators predict a change of their input (`refiners.networks.ResnetGenerator`)."""
+    noise: bool = False
+    """Ours: generators also predict how much sensor noise to add, and it is drawn for every image anew."""
+    sheets: int = Field(8, ge=0)
+    """Sample sheets written while it trains."""
+
+
+class CycleGan(Refiner):
+    """Learn both directions between the domains; refine with the synthetic-to-real generator.
+
+    `fit` leaves ``losses.csv`` and ``sheets/step-*.png`` (columns: synthetic, refined, reconstructed, a real one).
+    """
+
+    name = "cyclegan"
+    version = 1
+    Config: ClassVar[type[PluginConfig]] = CycleGanConfig
+
+    def __init__(self, config: CycleGanConfig) -> None:
+        super().__init__(config)
+        self._generator: ResnetGenerator | None = None
+
+    def fit(self, synthetic: ImageSet, real: ImageSet, context: Context) -> None:
+        """Train for ``steps`` steps; raises `DivergedError` when a loss is not finite."""
+        if not len(synthetic) or not len(real):
+            raise DataError(f"{self.name}: needs synthetic and real images, got {len(synthetic)} and {len(real)}")
+        height, width = synthetic.size
+        images = resized(synthetic, height, width), resized(real, height, width)
+        masks = self.masks(synthetic, real, images[1], context)
+        config = self.config
+        crops = UnpairedCrops(
+            *images, *masks, batch_size=config.batch_size, resize=config.resize, crop=config.crop,
+            multiple=2**config.n_downsampling, flip=config.flip, context=context,
+        )
+        cycle = CycleStep(config, context, self.content())
+        train(
+            lambda step: cycle(step, crops(step)),
+            steps=config.steps,
+            batch_size=config.batch_size,
+            context=context,
+            parts=cycle.parts(),
+            sheet=lambda step: self._sheet(cycle, *images, step, context),
+            sheets=config.sheets,
+        )
+        self._generator = cycle.to_real
+
+    def masks(
+        self, synthetic: ImageSet, real: ImageSet, images: U8, context: Context
+    ) -> tuple[Mask | None, Mask | None]:
+        """Foreground masks of both domains, (N, H, W) bool, for a refiner whose losses need them; here none.
+
+        ``images`` are the real ones at the training size, (M, H, W, 3).
+        """
+        return None, None
+
+    def content(self) -> Content:
+        """Additional generator losses; here none."""
+        return no_content
+
+    def refine(self, samples: Sequence[Sample], context: Context) -> list[U8]:
+        """Translate one by one, so that no rounding of a batched convolution reaches the result."""
+        if self._generator is None:
+            raise UsageError(f"{self.name}: nothing fitted yet; call fit or load_state_dict first")
+        network = self._generator.to(context.device)
+        with evaluating(network):
+            return [to_image(self._translate(network, sample, context)) for sample in samples]
+
+    def _translate(self, network: ResnetGenerator, sample: Sample, context: Context) -> torch.Tensor:
+        height, width = sample.image.shape[:2]
+        image = to_multiple(to_tensor(sample.image[None], context.device), network.multiple)
+        noise = None
+        if network.noise:
+            random = np.random.default_rng(derive(context.seed, self.name, sample.id))
+            drawn = random.standard_normal(tuple(image.shape), np.float32)
+            noise = torch.from_numpy(drawn).to(context.device)
+        with autocast(context):
+            translated: torch.Tensor = network(image, noise)
+        return translated[0, :, :height, :width]
+
+    def _sheet(self, cycle: CycleStep, synthetic: U8, real: U8, step: int, context: Context) -> None:
+        rows = []
+        with evaluating(cycle.to_real, cycle.to_synthetic), autocast(context):
+            for index in range(min(SHEET_ROWS, len(synthetic), len(real))):
+                image = to_multiple(to_tensor(synthetic[index : index + 1], context.device), cycle.to_real.multiple)
+                random = np.random.default_rng(derive(context.seed, "sheet", index))
+                noise = torch.from_numpy(random.standard_normal(tuple(image.shape), np.float32)).to(context.device)
+                refined = cycle.to_real(image, noise)
+                again = cycle.to_synthetic(refined)
+                height, width = synthetic.shape[1:3]
+                made = [to_image(x[0, :, :height, :width]) for x in (refined, again)]
+                rows.append([synthetic[index], *made, real[index]])
+        write_sheet(context.directory / "sheets" / f"step-{step:06d}.png", rows)
+
+    def state_dict(self) -> State:
+        """The synthetic-to-real generator alone, as ``generator.<parameter>``."""
+        if self._generator is None:
+            return {}
+        state = self._generator.state_dict()
+        return {f"generator.{name}": value.detach().cpu().contiguous() for name, value in state.items()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take what `state_dict` returned; the configuration must be the one it was trained with."""
+        network = generator(self.config)
+        network.load_state_dict({name.removeprefix("generator."): value for name, value in state.items()})
+        self._generator = network
