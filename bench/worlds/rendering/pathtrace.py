@@ -1,0 +1,149 @@
+"""Path tracing with Mitsuba 3 (`scalar_rgb`) and Open Image Denoise: the light transport of the real stand-in.
+
+Jakob et al., "Dr.Jit", SIGGRAPH 2022 (mitsuba); Intel Open Image Denoise by `mitsuba-oidn`. One thread: with more,
+the denoiser's last bits depend on their number. Parallelise by processes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+import numpy as np
+
+from bench.worlds.rendering.gbuffer import GBuffer, base_colour
+from bench.worlds.rendering.mesh import F64, Mesh, merge
+from bench.worlds.rendering.scene import Camera, Part, Surface
+
+_PACKAGES = ("mitsuba", "drjit", "mitsuba-oidn")
+
+
+@dataclass(frozen=True, slots=True)
+class Lamp:
+    """A rectangular light: centre, size (width, height) in metres, the direction it shines in, RGB radiance."""
+
+    centre: tuple[float, float, float]
+    size: tuple[float, float]
+    towards: tuple[float, float, float]
+    radiance: tuple[float, float, float]
+
+
+def missing() -> str | None:
+    """Why path tracing cannot run here, in one line, or None; imports nothing."""
+    for module in ("mitsuba", "mitsuba_oidn"):
+        if importlib.util.find_spec(module) is None:
+            return f'package {module} is not installed; pip install "refiner-bench[render]"'
+    return None
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide the pixels."""
+    return {package: importlib.metadata.version(package) for package in _PACKAGES}
+
+
+@cache
+def _mitsuba() -> Any:
+    mitsuba: Any = importlib.import_module("mitsuba")
+    mitsuba.set_variant("scalar_rgb")
+    mitsuba.set_log_level(mitsuba.LogLevel.Error)
+    importlib.import_module("drjit").set_thread_count(1)
+    return mitsuba
+
+
+def trace(
+    parts: Sequence[Part], lamps: Sequence[Lamp], ambient: Sequence[float], camera: Camera, guide: GBuffer,
+    *, samples: int, seed: int, bounces: int = 4,
+) -> F64:
+    """Render linear RGB radiance (H, W, 3) with ``samples`` paths per pixel of up to ``bounces`` bounces, denoised.
+
+    ``ambient`` is the RGB radiance of the surroundings; ``guide`` is the rasterised buffer of the same camera, whose
+    base colour and normals guide the denoiser.
+    """
+    mi, oidn = _mitsuba(), importlib.import_module("mitsuba_oidn")
+    scene: dict[str, Any] = {
+        "type": "scene",
+        "integrator": {"type": "path", "max_depth": bounces + 1, "rr_depth": 3},
+        "sensor": _sensor(mi, camera, samples),
+        "ambient": {"type": "constant", "radiance": _rgb(ambient)},
+    }
+    for number, lamp in enumerate(lamps):
+        scene[f"lamp{number}"] = _lamp(mi, lamp)
+    by_surface: dict[Surface, list[Mesh]] = {}
+    for part in parts:
+        by_surface.setdefault(part.surface, []).append(part.mesh)
+    for number, (surface, meshes) in enumerate(by_surface.items()):
+        scene[f"part{number:03d}"] = _mesh(mi, merge(meshes), _bsdf(surface), f"part{number:03d}")
+    noisy = np.array(mi.render(mi.load_dict(scene), seed=seed % (1 << 32), spp=samples))
+    albedo = base_colour(guide, parts) ** 2.2
+    clean = oidn.denoise(
+        np.ascontiguousarray(noisy, np.float32), albedo=np.ascontiguousarray(albedo, np.float32),
+        normal=np.ascontiguousarray(guide.normal, np.float32), hdr=True,
+    )
+    return np.asarray(clean, np.float64).clip(0)
+
+
+def _rgb(value: Sequence[float]) -> dict[str, Any]:
+    return {"type": "rgb", "value": [float(channel) for channel in value]}
+
+
+def _sensor(mi: Any, camera: Camera, samples: int) -> dict[str, Any]:
+    span = 2 * np.degrees(np.arctan(camera.width / 2 / camera.focal))
+    view = mi.ScalarTransform4f().look_at(origin=camera.eye.tolist(), target=camera.target.tolist(), up=[0, 0, 1])
+    film = {
+        "type": "hdrfilm", "width": camera.width, "height": camera.height, "rfilter": {"type": "box"},
+        "pixel_format": "rgb", "component_format": "float32",
+    }
+    return {
+        "type": "perspective", "fov": float(span), "fov_axis": "x", "near_clip": 0.01, "far_clip": 100.0,
+        "to_world": view, "film": film, "sampler": {"type": "independent", "sample_count": samples},
+    }
+
+
+def _lamp(mi: Any, lamp: Lamp) -> dict[str, Any]:
+    centre, towards = np.asarray(lamp.centre), np.asarray(lamp.towards)
+    up = [0, 1, 0] if abs(lamp.towards[2]) > 0.9 else [0, 0, 1]
+    place = mi.ScalarTransform4f().look_at(origin=centre.tolist(), target=(centre + towards).tolist(), up=up)
+    size = mi.ScalarTransform4f().scale([lamp.size[0] / 2, lamp.size[1] / 2, 1.0])
+    emitter = {"type": "area", "radiance": _rgb(lamp.radiance)}
+    return {"type": "rectangle", "to_world": place @ size, "emitter": emitter, "bsdf": {"type": "diffuse"}}
+
+
+def _mesh(mi: Any, mesh: Mesh, bsdf: Any, name: str) -> Any:
+    properties = mi.Properties()
+    properties["bsdf"] = bsdf
+    out = mi.Mesh(name, len(mesh.vertices), len(mesh.faces), properties, True, True)
+    data = mi.traverse(out)
+    uv = mesh.uv * (1, -1) + (0, 1)  # Mitsuba counts v downwards
+    data["vertex_positions"] = np.ascontiguousarray(mesh.vertices, np.float32).ravel()
+    data["vertex_normals"] = np.ascontiguousarray(mesh.normals, np.float32).ravel()
+    data["vertex_texcoords"] = np.ascontiguousarray(uv, np.float32).ravel()
+    data["faces"] = np.ascontiguousarray(mesh.faces, np.uint32).ravel()
+    data.update()
+    return out
+
+
+@lru_cache(maxsize=512)
+def _bsdf(surface: Surface) -> Any:
+    """Loading a material costs more than tracing it: kept for the life of the process, by the surface's key."""
+    mi = _mitsuba()
+    if surface.texture is None:
+        colour = _rgb([channel**2.2 for channel in surface.colour])
+    else:
+        bitmap = mi.Bitmap(np.array(surface.texture))
+        colour = {"type": "bitmap", "bitmap": bitmap, "raw": False, "filter_type": "bilinear"}
+    inner: dict[str, Any]
+    if surface.finish == "diffuse":
+        inner = {"type": "diffuse", "reflectance": colour}
+    elif surface.finish == "metal":
+        inner = {"type": "roughconductor", "material": "Al", "alpha": surface.roughness, "specular_reflectance": colour}
+    else:
+        inner = {
+            "type": "principled", "base_color": colour, "roughness": surface.roughness, "metallic": surface.metallic,
+            "specular": 0.5, "clearcoat": surface.coat, "clearcoat_gloss": 0.9,
+        }
+    return mi.load_dict({"type": "twosided", "nested": inner})
