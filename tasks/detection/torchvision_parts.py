@@ -19,17 +19,21 @@ class BatchTransform(nn.Module):
     """Stands in for torchvision's `GeneralizedRCNNTransform`, which resizes and copies image by image.
 
     Takes a (B, 3, H, W) batch in [0, 1], normalises it and, where ``scale`` is not 1, enlarges it bilinearly; boxes
-    are scaled along, and back again after detection.
+    are scaled along, and back again after detection. Zeros at the right and bottom make sides multiples of ``divisor``.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, scale: float = 1.0, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
+        self,
+        scale: float = 1.0,
+        divisor: int = 1,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
     ) -> None:
         super().__init__()
-        self.scale = scale
+        self.scale, self.divisor = scale, divisor
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
@@ -43,7 +47,11 @@ class BatchTransform(nn.Module):
             images = functional.interpolate(images, (height, width), mode="bilinear", align_corners=False)
             if targets is not None:
                 targets = [{**target, "boxes": target["boxes"] * self.scale} for target in targets]
-        return ImageList(images, [(images.shape[-2], images.shape[-1])] * len(images)), targets
+        size = (images.shape[-2], images.shape[-1])
+        below, right = (-side % self.divisor for side in size)
+        if below or right:
+            images = functional.pad(images, (0, right, 0, below))
+        return ImageList(images, [size] * len(images)), targets
 
     def postprocess(
         self, result: list[dict[str, Tensor]], image_shapes: object, original_image_sizes: object

@@ -1,0 +1,149 @@
+"""YOLOv3u: ultralytics' yolov3 network with its anchor-free head and v8 loss, trained in our loop.
+
+It is not the YOLOv3 of the paper (that one is `tasks.detection.yolov3`), so tables call it ``yolov3u``. This is the
+only file that imports ultralytics, which is licensed under AGPL-3.0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.ops import box_convert
+
+from tasks.detection.model import DetectionModel, Detections, DetectorConfig, Limits, Target, pretrained_weights_error
+from tasks.detection.suppression import suppress
+
+
+class YOLOv3u(DetectionModel):
+    """Darknet-53 with a feature pyramid, task-aligned assignment, distribution focal and complete-IoU losses."""
+
+    name = "yolov3u"
+    version = 1
+
+    class Config(DetectorConfig):
+        """Options of YOLOv3u.
+
+        Attributes:
+            width: multiplies every channel count; 1 is the published network.
+            depth: multiplies the number of residual blocks.
+            scale: images are enlarged by this factor.
+            box, cls, dfl: weights of the three losses (ultralytics' defaults).
+        """
+
+        width: float = Field(default=0.25, gt=0)
+        depth: float = Field(default=0.34, gt=0)
+        scale: float = Field(default=1.0, gt=0)
+        box: float = Field(default=7.5, gt=0)
+        cls: float = Field(default=0.5, gt=0)
+        dfl: float = Field(default=1.5, gt=0)
+
+    @classmethod
+    def skip(cls) -> str | None:
+        """A reason where ultralytics is not installed."""
+        if importlib.util.find_spec("ultralytics") is None:
+            return 'ultralytics is not installed: pip install "refiner-bench[yolo]"'
+        return None
+
+    def build(self, num_classes: int, size: tuple[int, int]) -> nn.Module:
+        """See `DetectionModel.build`; raises `UsageError` when published weights are asked for and cannot be had."""
+        config, library = self.config, _ultralytics()
+        description = library["yaml_model_load"]("yolov3.yaml")
+        description |= {"nc": num_classes, "width_multiple": config.width, "depth_multiple": config.depth}
+        module: nn.Module = library["DetectionModel"](description, nc=num_classes, verbose=False)
+        module.args = library["get_cfg"](overrides={"box": config.box, "cls": config.cls, "dfl": config.dfl})
+        if config.pretrained:
+            self._load_published(module)
+        return module
+
+    def _load_published(self, module: nn.Module) -> None:
+        """Take every published weight whose shape fits (all but the class layers, where width = depth = 1)."""
+        library = _ultralytics()
+        try:
+            published = library["load_checkpoint"](Path(torch.hub.get_dir()) / "checkpoints" / "yolov3u.pt")[0]
+        except Exception as error:
+            # ultralytics raises whatever its downloader, unzipper or unpickler happens to raise.
+            raise pretrained_weights_error(self.name, error) from None
+        own = module.state_dict()
+        fitting = {k: v for k, v in published.float().state_dict().items() if k in own and own[k].shape == v.shape}
+        module.load_state_dict(fitting, strict=False)
+
+    def loss(self, module: nn.Module, images: Tensor, targets: Sequence[Target]) -> Mapping[str, Tensor]:
+        """Box, class and distribution focal loss, weighted, mean over the batch's images."""
+        height, width = images.shape[-2:]
+        extent = torch.tensor([width, height, width, height], device=images.device)
+        owners = [torch.full((len(target.boxes),), float(k)) for k, target in enumerate(targets)]
+        batch = {
+            "img": self._input(images, _largest_stride(module)),
+            "cls": torch.cat([target.classes for target in targets]).float()[:, None],
+            "bboxes": box_convert(torch.cat([target.boxes for target in targets]), "xyxy", "cxcywh") / extent,
+            "batch_idx": torch.cat(owners).to(images.device),
+        }
+        parts: Tensor = module.loss(batch)[0] / len(images)  # type: ignore[operator]
+        return {"box": parts[0], "class": parts[1], "distribution": parts[2]}
+
+    def detect(self, module: nn.Module, images: Tensor, limits: Limits) -> list[Detections]:
+        """See `DetectionModel.detect`."""
+        inputs = self._input(images, _largest_stride(module))
+        predictions = module(inputs)[0].transpose(1, 2)
+        scale = torch.tensor([inputs.shape[-1] / images.shape[-1], inputs.shape[-2] / images.shape[-2]])
+        boxes = box_convert(predictions[..., :4], "cxcywh", "xyxy") / scale.repeat(2).to(images.device)
+        return [suppress(box, score, limits) for box, score in zip(boxes, predictions[..., 4:], strict=True)]
+
+    def _input(self, images: Tensor, stride: int) -> Tensor:
+        """Images enlarged to the nearest size that the network's largest stride divides."""
+        size = tuple(max(1, round(side * self.config.scale / stride)) * stride for side in images.shape[-2:])
+        if size == tuple(images.shape[-2:]):
+            return images
+        return functional.interpolate(images, size, mode="bilinear", align_corners=False)
+
+
+def _largest_stride(module: nn.Module) -> int:
+    return int(module.stride.max())  # type: ignore[operator, union-attr]
+
+
+@cache
+def _ultralytics() -> dict[str, Any]:
+    """The few names of ultralytics that are used, imported without its side effects."""
+    with _quiet_import():
+        from ultralytics.cfg import get_cfg
+        from ultralytics.nn.tasks import DetectionModel as Network
+        from ultralytics.nn.tasks import load_checkpoint, yaml_model_load
+    return {
+        "DetectionModel": Network, "get_cfg": get_cfg, "yaml_model_load": yaml_model_load,
+        "load_checkpoint": load_checkpoint,
+    }
+
+
+@contextlib.contextmanager
+def _quiet_import() -> Iterator[None]:
+    """Undo what importing ultralytics does to a process, and keep it off the network.
+
+    Unasked it looks up host names, may call pip, writes settings into the home directory, prints, sets
+    OMP_NUM_THREADS, replaces ``torch.save``, changes the print options of numpy and torch and warning filters.
+    """
+    environment, save = dict(os.environ), torch.save
+    numpy_options, torch_options = np.get_printoptions(), torch._tensor_str.get_printoptions()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        os.environ |= {"YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "0", "YOLO_VERBOSE": "0", "YOLO_CONFIG_DIR": folder}
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(environment)
+            torch.save = save
+            np.set_printoptions(**numpy_options)
+            torch.set_printoptions(**torch_options)
