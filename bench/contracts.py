@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,7 +15,8 @@ from bench.samples import U8, ImageSet, RealKind, Sample
 if TYPE_CHECKING:
     import torch
 
-    State = Mapping[str, torch.Tensor]
+State: TypeAlias = "Mapping[str, torch.Tensor]"
+"""What a trained thing is: flat tensors by name. A string, so that contracts import no torch."""
 
 
 class PluginConfig(BaseModel):

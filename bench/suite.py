@@ -155,13 +155,12 @@ def _absolute(key: str, value: Any, suite_file: Path) -> Any:
 
 
 def _check_names(suite: Suite, path: Path) -> None:
-    arms = suite.parsed_arms()
+    suite.parsed_arms()
     if suite.reference_arm not in suite.arms:
         hint = did_you_mean(suite.reference_arm, suite.arms)
         raise UsageError(f"{path.name}: reference_arm '{suite.reference_arm}' is not among the arms{hint}")
     for name in suite.arm_models:
-        if name not in {str(arm) for arm in arms}:
-            raise UsageError(f"{path.name}: arm_models: unknown arm '{name}'{did_you_mean(name, suite.arms)}")
+        parse_arm(name)
     for where, listed in [("sweep.models", suite.sweep.models), *((f"arm_models.{a}", m) for a, m in suite.arm_models.items())]:
         for model in listed:
             if model not in suite.models:
