@@ -18,7 +18,7 @@ import hashlib
 import io
 import json
 from collections.abc import Collection, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ from bench.errors import DataError
 from bench.samples import LABELS, ImageSet, Labels, Record
 
 LAYOUT = 1
+MAPS = ("instances", "foreground", "depth", "semantic")
+"""Kinds of labels that are one PNG an image."""
 
 
 def encode_png(array: NDArray[Any]) -> bytes:
@@ -83,9 +85,17 @@ class ImageSetWriter:
         self._files[relative] = hashlib.sha256(data).hexdigest()
 
     def add(
-        self, id: str, image: NDArray[np.uint8] | bytes, labels: Labels, *, group: str | None = None, suffix: str = ".png"
+        self,
+        id: str,
+        image: NDArray[np.uint8] | bytes,
+        labels: Labels,
+        *,
+        group: str | None = None,
+        suffix: str = ".png",
     ) -> None:
         """Add one sample; ``image`` is an (H, W, 3) uint8 array, or encoded bytes with their ``suffix``."""
+        if not id or id in {".", ".."} or "/" in id or "\\" in id:
+            raise DataError(f"image id {id!r} is no plain file name; leave folders out of it")
         if id in self._ids:
             raise DataError(f"image id {id!r} occurs twice")
         self._ids.add(id)
@@ -100,7 +110,8 @@ class ImageSetWriter:
         self._write(file, data)
         number = len(self._images) + 1
         entry: dict[str, Any] = {
-            "id": number, "file_name": file, "width": width, "height": height, "group": group if group is not None else id,
+            "id": number, "file_name": file, "width": width, "height": height,
+            "group": group if group is not None else id,
         }
         if "vectors" in self.labels:
             entry["vectors"] = {name: [float(x) for x in np.ravel(v)] for name, v in labels.vectors.items()}
@@ -110,7 +121,8 @@ class ImageSetWriter:
 
     def _write_maps(self, id: str, labels: Labels) -> None:
         if "instances" in self.labels:
-            self._write(f"instances/{id}.png", encode_png(_present(labels.instances, id, "instances").astype(np.uint16)))
+            instances = _present(labels.instances, id, "instances").astype(np.uint16)
+            self._write(f"instances/{id}.png", encode_png(instances))
         if "foreground" in self.labels:
             mask = _present(labels.foreground, id, "foreground").astype(np.uint8) * np.uint8(255)
             self._write(f"foreground/{id}.png", encode_png(mask))
@@ -168,34 +180,53 @@ def _present(array: NDArray[Any] | None, id: str, kind: str) -> NDArray[Any]:
 
 
 def open_image_set(root: Path) -> ImageSet:
-    """Open an image set in our layout; raises `DataError` that names what is missing."""
+    """Open an image set in our layout; raises `DataError` that names what is missing or makes no sense."""
     try:
-        manifest = json.loads((root / "manifest.json").read_text())
-        coco = json.loads((root / "annotations.json").read_text())
+        manifest = json.loads((root / "manifest.json").read_text(encoding="utf-8"))
+        coco = json.loads((root / "annotations.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"{error.filename}: no such file; is {root} an image set? (`bench data import` makes one)") from None
-    except json.JSONDecodeError as error:
+        hint = f"is {root} an image set? (`bench data import` makes one)"
+        raise DataError(f"{error.filename}: no such file; {hint}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{root}: broken JSON ({error}); render or import the set again") from None
-    if manifest.get("layout") != LAYOUT:
-        raise DataError(f"{root}/manifest.json: layout {manifest.get('layout')!r}, this version reads {LAYOUT}")
+    except OSError as error:
+        raise DataError(f"{error.filename}: {error.strerror}; is {root} an image set?") from None
+    if not isinstance(manifest, dict) or manifest.get("layout") != LAYOUT:
+        found = manifest.get("layout") if isinstance(manifest, dict) else None
+        raise DataError(f"{root / 'manifest.json'}: layout {found!r}, this version reads {LAYOUT}")
+    try:
+        digest = hashlib.sha256(json.dumps(manifest["files"], sort_keys=True).encode()).hexdigest()
+        return ImageSet(
+            records=_records(root, coco, len(manifest["classes"])), class_names=tuple(manifest["classes"]),
+            has=frozenset(manifest["labels"]), domain=manifest["domain"], kind=manifest["kind"], digest=digest,
+            background_files=tuple(sorted((root / "backgrounds").glob("*.png"))),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
+        mend = "`bench data verify` says more; render or import the set again"
+        raise DataError(f"{root}: manifest and annotations do not fit this layout ({what}); {mend}") from None
+
+
+def _records(root: Path, coco: Mapping[str, Any], classes: int) -> tuple[Record, ...]:
     by_image: dict[int, list[dict[str, Any]]] = {}
     for annotation in coco["annotations"]:
+        if not 1 <= annotation["category_id"] <= classes:
+            raise ValueError(f"annotation {annotation['id']}: category_id {annotation['category_id']} of {classes}")
         by_image.setdefault(annotation["image_id"], []).append(annotation)
     records = []
     for image in coco["images"]:
+        file = PurePosixPath(image["file_name"])
+        # The set may come from somebody else: it must not make us read files outside its own folder.
+        if file.is_absolute() or ".." in file.parts or "\\" in str(file):
+            raise ValueError(f"file name {image['file_name']!r} leads outside the set")
         annotations = by_image.get(image["id"], [])
         boxes = tuple((x, y, x + w, y + h) for x, y, w, h in (a["bbox"] for a in annotations))
         records.append(
             Record(
-                root=root, id=Path(image["file_name"]).stem, file=image["file_name"], width=image["width"],
-                height=image["height"], group=str(image.get("group", image["id"])), boxes=boxes,
+                root=root, id=file.stem, file=image["file_name"], width=image["width"], height=image["height"],
+                group=str(image.get("group", image["id"])), boxes=boxes,
                 classes=tuple(a["category_id"] - 1 for a in annotations),
                 vectors={name: tuple(value) for name, value in image.get("vectors", {}).items()},
             )
         )
-    digest = hashlib.sha256(json.dumps(manifest["files"], sort_keys=True).encode()).hexdigest()
-    return ImageSet(
-        records=tuple(records), class_names=tuple(manifest["classes"]), has=frozenset(manifest["labels"]),
-        domain=manifest["domain"], kind=manifest["kind"], digest=digest,
-        background_files=tuple(sorted((root / "backgrounds").glob("*.png"))),
-    )
+    return tuple(records)
