@@ -64,7 +64,7 @@ class Vending(World):
         backgrounds: int = Field(8, ge=0, le=100)
         min_objects: int = Field(1, ge=1)
         max_objects: int = Field(20, le=20)
-        min_visible_fraction: float = Field(0.2, gt=0, le=1)
+        min_visible_fraction: float = Field(0.25, gt=0, le=1)
         min_visible_area: float = Field(0.001, ge=0, le=1)
 
         @model_validator(mode="after")
@@ -101,7 +101,7 @@ class Vending(World):
         for index in range(total):
             if index < request.count:
                 id = f"{request.domain}-{request.split}-{index:05d}"
-                image, labels = self._real(request, index) if real else self._synthetic(request, index)
+                image, labels = self.sample(request, index)
                 writer.add(id, image, labels, group=id, suffix=".jpg")
             else:
                 writer.add_background(decode(self._template(request, index - request.count)))
@@ -109,21 +109,18 @@ class Vending(World):
             context.progress(Progress(index + 1, total, images_per_second=rate))
         writer.close()
 
-    def _synthetic(self, request: SplitRequest, index: int) -> tuple[U8, Labels]:
-        placed = self.layout(request, index)
-        parts, buffer = visible_scene(
-            _parts(request, "synthetic", placed), camera(request.size), self.config.min_visible_fraction
-        )
-        return flat_lambert(buffer, parts), self._labels(placed, buffer.instance, buffer.depth, request.size)
-
-    def _real(self, request: SplitRequest, index: int) -> tuple[bytes, Labels]:
-        placed = self.layout(request, index)
-        body = _body(request.seed)
+    def sample(self, request: SplitRequest, index: int) -> tuple[U8 | bytes, Labels]:
+        """Image ``index`` of a split and its labels: (H, W, 3) uint8 if synthetic, JPEG bytes if real."""
+        size, placed = request.size, self.layout(request, index)
+        if request.domain == "synthetic":
+            parts = _parts(request, "synthetic", placed)
+            parts, buffer = visible_scene(parts, camera(size), self.config.min_visible_fraction)
+            return flat_lambert(buffer, parts), self._labels(placed, buffer.instance, buffer.depth, size)
         jpeg, buffer = self._photograph(request, placed, ("real", request.split, index))
-        margin = body.margin(request.size)
-        instance = warp_labels(buffer.instance, body, request.size, margin)
-        depth = warp_labels(buffer.depth, body, request.size, margin)
-        return jpeg, self._labels(placed, instance, depth, request.size)
+        body = _body(request.seed)
+        instance = warp_labels(buffer.instance, body, size, body.margin(size))
+        depth = warp_labels(buffer.depth, body, size, body.margin(size))
+        return jpeg, self._labels(placed, instance, depth, size)
 
     def _template(self, request: SplitRequest, number: int) -> bytes:
         return self._photograph(request, [], ("background", number))[0]
@@ -156,7 +153,7 @@ class Vending(World):
 def _parts(request: SplitRequest, domain: Domain, placed: list[Placement]) -> list[Part]:
     texels = texels_for(request.size)
     objects = [placement.parts(number, domain, texels) for number, placement in enumerate(placed, start=1)]
-    return Machine.of(request.seed).parts(domain) + [part for parts in objects for part in parts]
+    return [*Machine.of(request.seed).parts(domain), *(part for parts in objects for part in parts)]
 
 
 def _body(world_seed: int) -> CameraBody:

@@ -6,6 +6,7 @@ Metres; x to the right, y into the cabinet (0 in its middle), z up from the lowe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -27,7 +28,7 @@ _TOP = len(SHELVES) * BAY
 
 def camera(size: int) -> Camera:
     """The fixed camera in front of the cabinet, ideal (no lens distortion), for ``size`` pixels square."""
-    return Camera.looking(eye=(0.0, -1.06, 0.295), target=(0.0, FRONT, 0.192), field_of_view=25.6, size=size)
+    return Camera.looking(eye=(0.0, -1.06, 0.330), target=(0.0, FRONT, 0.192), field_of_view=25.6, size=size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Machine:
         dark = rng.uniform(0.12, 0.30)
         return cls(derive("vending", "surfaces", world_seed), wall, board, (dark, dark, dark * 1.05))
 
-    def parts(self, domain: Domain) -> list[Part]:
+    @lru_cache(maxsize=8)  # noqa: B019 -- machines are small frozen values, and every picture asks for the same few
+    def parts(self, domain: Domain) -> tuple[Part, ...]:
         """The empty cabinet: plain colours for "synthetic", stained and tagged surfaces for "real"."""
         half = WIDTH / 2
         lip = FRONT - 0.004  # where the frame stands; the side walls reach it, or the eye would see past them
@@ -69,7 +71,7 @@ class Machine:
         surfaces = self._surfaces(domain)
         scene = [Part(merge([back, left, right]), surfaces["wall"]), Part(merge(boards), surfaces["board"])]
         scene += [Part(strip, surfaces[f"strip{level}"]) for level, strip in enumerate(strips)]
-        return [*scene, Part(merge([*posts, header, sill]), surfaces["frame"])]
+        return (*scene, Part(merge([*posts, header, sill]), surfaces["frame"]))
 
     def _surfaces(self, domain: Domain) -> dict[str, Surface]:
         levels = range(len(SHELVES))

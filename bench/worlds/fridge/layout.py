@@ -15,7 +15,8 @@ from bench.worlds.rendering.mesh import turn_z
 from bench.worlds.rendering.scene import Part
 
 _GAP = 0.003  # metres between any two products, and to the walls
-_TRIES = 40
+_TRIES = 40  # places tried for one product
+_MISSES = 6  # products without a place before the shelves count as full
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +83,21 @@ def _span(placement: Placement, x: float, y: float) -> tuple[float, float]:
 def arrange(rng: np.random.Generator, minimum: int, maximum: int) -> list[Placement]:
     """Draw a shelf picture of up to ``maximum`` products (at least one; fewer where the shelves are full).
 
-    The number aimed at is ``minimum + (maximum - minimum) * Beta(1.4, 2.0)``, rounded. With a probability drawn per
+    The number aimed at is ``minimum + (maximum - minimum) * Beta(1.4, 1.6)``, rounded. With a probability drawn per
     picture (how tidy it is) a product is put right behind or beside one that stands already and is of its kind.
     """
-    aim = minimum + round((maximum - minimum) * float(rng.beta(1.4, 2.0)))
+    aim = minimum + round((maximum - minimum) * float(rng.beta(1.4, 1.6)))
     tidy = float(rng.beta(1.0, 2.5))
     placed: list[Placement] = []
-    while len(placed) < aim:
+    misses = 0
+    while len(placed) < aim and misses < _MISSES:
         neighbour = placed[int(rng.integers(len(placed)))] if placed and rng.random() < tidy else None
         product = neighbour.product if neighbour else int(rng.integers(len(PRODUCTS)))
         found = _find_place(rng, product, placed, neighbour) or _find_place(rng, product, placed, None)
         if found is None:
-            break
-        placed.append(found)
+            misses += 1
+        else:
+            placed.append(found)
     return placed
 
 
@@ -132,6 +135,8 @@ def _inside(placement: Placement) -> bool:
 
 
 def _apart(a: Placement, b: Placement) -> bool:
-    """Whether two products on one shelf keep their distance; centres that are far apart need no closer look."""
-    distance = float(np.hypot(a.x - b.x, a.y - b.y))
-    return distance > PRODUCTS[a.product].radius + PRODUCTS[b.product].radius + _GAP or gap(a, b) > _GAP
+    """Whether two products on one shelf keep their distance; the circles around them often tell."""
+    one, two = PRODUCTS[a.product], PRODUCTS[b.product]
+    if float(np.hypot(a.x - b.x, a.y - b.y)) > one.radius + two.radius + _GAP:
+        return True
+    return not (one.round and two.round) and gap(a, b) > _GAP

@@ -97,7 +97,7 @@ PRODUCTS = (
     ),
     Product(
         "biscuit-box", (0.120, 0.046), 0.078, shapes.biscuit_box,
-        design=Design("TORVAL", "BISCUITS", (0.42, 0.22, 0.11), (0.93, 0.78, 0.52), (0.35, 0.12, 0.05), "bands"),
+        design=Design("TORVAL", "BISCUITS", (0.42, 0.22, 0.11), (0.93, 0.78, 0.52), (0.35, 0.12, 0.05), "fade"),
     ),
 )
 """Every product of the world, in the order of the class indices."""

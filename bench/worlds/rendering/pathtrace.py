@@ -9,9 +9,13 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,11 +52,26 @@ def versions() -> dict[str, str]:
 
 @cache
 def _mitsuba() -> Any:
-    mitsuba: Any = importlib.import_module("mitsuba")
-    mitsuba.set_variant("scalar_rgb")
-    mitsuba.set_log_level(mitsuba.LogLevel.Error)
-    importlib.import_module("drjit").set_thread_count(1)
+    with _native_stderr_closed():
+        mitsuba: Any = importlib.import_module("mitsuba")
+        mitsuba.set_variant("scalar_rgb")
+        mitsuba.set_log_level(mitsuba.LogLevel.Error)
+        importlib.import_module("drjit").set_thread_count(1)
     return mitsuba
+
+
+@contextmanager
+def _native_stderr_closed() -> Iterator[None]:
+    """Where there is no LLVM, Dr.Jit complains on the process's stderr; which `scalar_rgb` does not need."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as sink:
+            os.dup2(sink.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def trace(

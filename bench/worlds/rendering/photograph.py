@@ -20,7 +20,7 @@ from bench.worlds.rendering.mesh import F64
 from bench.worlds.rendering.textures import to_u8
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-_BLURS = (0.0, 0.7, 1.4, 2.8)  # pixels; depth of field mixes these
+_BLURS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # pixels; depth of field mixes these
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class CameraBody:
         shift: optical centre off the image centre, (x, y) in half image widths.
         chromatic: difference of magnification between red and green (and green and blue).
         vignette: loss of light in the corner, 0 to 1.
-        focus: distance in metres that is sharp; ``blur`` pixels per dioptre off it.
+        focus: distance in metres that is sharp.
+        blur: radius of the blur per dioptre off focus, as a share of the image's width.
         sharpening: strength of the camera's unsharp mask.
         read_noise, shot_noise: standard deviations at base sensitivity, at black and at white.
     """
@@ -44,8 +45,8 @@ class CameraBody:
     focus: float
     blur: float
     sharpening: float
-    read_noise: float = 0.006
-    shot_noise: float = 0.012
+    read_noise: float = 0.004
+    shot_noise: float = 0.010
 
     @classmethod
     def draw(cls, rng: np.random.Generator, focus: float) -> CameraBody:
@@ -53,7 +54,7 @@ class CameraBody:
         return cls(
             barrel=float(rng.uniform(0.02, 0.06)), shift=(float(rng.normal(0, 0.012)), float(rng.normal(0, 0.012))),
             chromatic=float(rng.uniform(0.0008, 0.0025)), vignette=float(rng.uniform(0.25, 0.45)),
-            focus=focus * float(rng.uniform(0.94, 1.06)), blur=float(rng.uniform(1.5, 4.5)),
+            focus=focus * float(rng.uniform(0.94, 1.06)), blur=float(rng.uniform(0.012, 0.035)),
             sharpening=float(rng.uniform(0.3, 0.8)),
         )
 
@@ -91,14 +92,14 @@ def photograph(linear: F64, depth: F64, body: CameraBody, size: int, rng: np.ran
     sensitivity, camera shake and JPEG quality.
     """
     margin = (linear.shape[0] - size) // 2
-    light = _lens(_defocus(linear, depth, body), body, size, margin)
+    light = _lens(_defocus(linear, depth, body.focus, body.blur * size), body, size, margin)
     light = _expose(light, rng)
-    sensitivity = 2.0 ** rng.uniform(-1.0, 1.3)
+    sensitivity = 2.0 ** rng.uniform(-1.0, 1.2)
     spread = np.sqrt((body.read_noise * sensitivity) ** 2 + body.shot_noise**2 * sensitivity * light)
     light = light + rng.normal(0, 1, light.shape) * spread
     light = ndimage.gaussian_filter(light, (0.35, 0.35, 0))
     if rng.random() < 0.2:
-        light = _shaken(light, float(rng.uniform(0, np.pi)), float(rng.uniform(0.8, 1.8)))
+        light = _shaken(light, float(rng.uniform(0, np.pi)), size * float(rng.uniform(0.006, 0.014)))
     encoded = _tone(light.clip(0))
     encoded += body.sharpening * (encoded - ndimage.gaussian_filter(encoded, (1.0, 1.0, 0)))
     encoded = 0.5 + (encoded - 0.5) * rng.uniform(0.98, 1.10)
@@ -113,10 +114,10 @@ def decode(data: bytes) -> U8:
         return np.asarray(image.convert("RGB")).astype(np.uint8)
 
 
-def _defocus(light: F64, depth: F64, body: CameraBody) -> F64:
-    """Blur by dioptres off focus, mixing the two nearest of a few Gaussian levels in each pixel."""
-    dioptres = np.abs(1 / np.where(depth > 0, depth, 10.0) - 1 / body.focus)
-    radius = ndimage.gaussian_filter(dioptres * body.blur, 1.0).clip(0, _BLURS[-1])
+def _defocus(light: F64, depth: F64, focus: float, strength: float) -> F64:
+    """Blur by ``strength`` pixels per dioptre off focus, mixing two of a few Gaussian levels in each pixel."""
+    dioptres = np.abs(1 / np.where(depth > 0, depth, 10.0) - 1 / focus)
+    radius = ndimage.gaussian_filter(dioptres * strength, 1.0).clip(0, _BLURS[-1])
     out = np.zeros_like(light)
     for level, sigma in enumerate(_BLURS):
         weight = np.interp(radius, _BLURS, np.eye(len(_BLURS))[level])
@@ -147,9 +148,10 @@ def _expose(light: F64, rng: np.random.Generator) -> F64:
 
 def _shaken(light: F64, angle: float, length: float) -> F64:
     """Blur along a short line of ``length`` pixels to either side."""
-    kernel = np.zeros((5, 5))
-    for t in np.linspace(-length, length, 9):
-        kernel[2 + round(t * np.sin(angle)), 2 + round(t * np.cos(angle))] += 1
+    reach = int(np.ceil(length))
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1))
+    for t in np.linspace(-length, length, 8 * reach + 1):
+        kernel[reach + round(t * np.sin(angle)), reach + round(t * np.cos(angle))] += 1
     kernel /= kernel.sum()
     return np.stack([ndimage.convolve(light[..., channel], kernel) for channel in range(3)], -1)
 
