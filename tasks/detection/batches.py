@@ -19,8 +19,8 @@ def image_tensor(data: ImageSet) -> Tensor:
 
 
 def as_input(images: Tensor, device: str | torch.device) -> Tensor:
-    """What a detector takes: (B, 3, H, W) float32 in [0, 1] on ``device``, from uint8."""
-    return images.to(device, torch.float32).div_(255)
+    """What a detector takes: (B, 3, H, W) float32 in [0, 1] on ``device``, channels last in memory, from uint8."""
+    return images.to(device).to(torch.float32, memory_format=torch.channels_last).div_(255)
 
 
 class TrainingImages:

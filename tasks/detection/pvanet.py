@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
-from torchvision.ops import MultiScaleRoIAlign
 
 from bench.errors import UsageError
 from tasks.detection.model import DetectionModel, Detections, DetectorConfig, Limits, Target
 from tasks.detection.pvanet_backbone import PVANETBackbone, PVANETShape
+from tasks.detection.roi_pooling import RoIPooling
 from tasks.detection.torchvision_parts import BatchTransform, own_detections, torchvision_targets
 
 
@@ -85,12 +85,12 @@ class PVANET(DetectionModel):
             rpn_pre_nms_top_n_test=config.test_pre_nms,
             rpn_post_nms_top_n_test=config.test_post_nms,
             rpn_nms_thresh=config.rpn_nms,
-            box_roi_pool=MultiScaleRoIAlign(["0"], config.roi_size, 2),
             box_head=BoxHead(cells, config.head_width, config.dropout),
             box_predictor=FastRCNNPredictor(config.head_width, num_classes + 1),
             box_batch_size_per_image=config.rois,
             box_positive_fraction=0.25,
         )
+        module.roi_heads.box_roi_pool = RoIPooling(config.roi_size, shape.stride)
         module.transform = BatchTransform(config.scale, divisor=2 * shape.stride)
         result: nn.Module = module
         return result

@@ -57,14 +57,15 @@ class MirroredReLU(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.normalise = nn.BatchNorm2d(channels, affine=False)
-        self.scale = nn.Parameter(torch.ones(2, 1, channels, 1, 1))
-        self.shift = nn.Parameter(torch.zeros(2, 1, channels, 1, 1))
+        self.scale = nn.Parameter(torch.ones(2 * channels))
+        self.shift = nn.Parameter(torch.zeros(2 * channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """relu(scale * [x, -x] + shift) of the normalised ``x``."""
         x = self.normalise(x)
-        positive = torch.addcmul(self.shift[0], x, self.scale[0])
-        negative = torch.addcmul(self.shift[1], x, self.scale[1], value=-1)
+        scale, shift = self.scale.view(2, 1, -1, 1, 1), self.shift.view(2, 1, -1, 1, 1)
+        positive = torch.addcmul(shift[0], x, scale[0])
+        negative = torch.addcmul(shift[1], x, scale[1], value=-1)
         return torch.cat([positive, negative], 1).relu_()
 
 

