@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -125,7 +126,8 @@ def train(
             for name, value in values.items():
                 if not math.isfinite(value):
                     raise DivergedError(f"step {done}: {name} is {value}; lower the learning rate or clip gradients")
-            log.write(done, values)
+            if done % log_every == 0 or done == steps or i == 0:  # a resumed run logs the same lines as a whole one
+                log.write(done, values)
             now = time.monotonic()
             rate = batch_size * (done - logged_step) / max(now - logged, 1e-9)
             logged, logged_step = now, done
@@ -169,15 +171,16 @@ def _save(path: Path, step: int, parts: Mapping[str, Stateful]) -> None:
 
 
 def _resume(context: Context, parts: Mapping[str, Stateful]) -> int:
-    """Load the checkpoint where there is one; return the step to go on from. A broken one is dropped."""
+    """Load the checkpoint where there is one; return the step to go on from. An unreadable one is dropped."""
     path = context.checkpoint
     if path is None or not path.exists():
         return 0
     try:
         saved = torch.load(path, map_location=context.device, weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(saved["parts"][name])
-        return int(saved["step"])
-    except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+        states, step = [saved["parts"][name] for name in parts], int(saved["step"])
+    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, OSError, pickle.UnpicklingError):
         path.unlink()
-        raise DivergedError(f"{path}: unreadable checkpoint ({error}); it was removed, run again") from None
+        return 0
+    for part, state in zip(parts.values(), states, strict=True):
+        part.load_state_dict(state)
+    return step

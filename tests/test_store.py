@@ -1,0 +1,115 @@
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from bench import lease as lease_module
+from bench.errors import StoreError
+from bench.lease import Lease
+from bench.store import Store
+
+
+def commit(store: Store, key: str, text: str) -> None:
+    source = store.work(key) / "out"
+    source.mkdir(parents=True)
+    (source / "a.txt").write_text(text)
+    store.commit(key, source, {"label": "x"})
+
+
+def test_an_artifact_is_whole_or_not_there(store: Store) -> None:
+    assert not store.has("k1")
+    commit(store, "k1", "one")
+    assert store.has("k1")
+    assert store.verify("k1") is None
+    assert list(store.keys()) == ["k1"]
+    assert store.meta("k1")["bytes"] == 3
+
+
+def test_the_first_of_two_commits_stays(store: Store) -> None:
+    commit(store, "k1", "first")
+    commit(store, "k1", "second")
+    assert (store.path("k1") / "a.txt").read_text() == "first"
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "meta"])
+def test_damage_is_found_named_and_set_aside(store: Store, damage: str) -> None:
+    commit(store, "k1", "content")
+    file = store.path("k1") / "a.txt"
+    if damage == "flip":
+        file.write_text("contenu")
+    elif damage == "truncate":
+        file.write_text("cont")
+    elif damage == "remove":
+        file.unlink()
+    else:
+        (store.path("k1") / "artifact.json").write_text("{")
+    wrong = Store(store.root).verify("k1")
+    assert wrong is not None
+    assert ("artifact.json" if damage == "meta" else "a.txt") in wrong
+    aside = store.set_aside("k1")
+    assert aside.exists()
+    assert not store.has("k1")
+    commit(store, "k1", "again")
+    assert store.set_aside("k1") != aside
+
+
+def test_history_passes_over_half_written_lines(store: Store) -> None:
+    store.remember({"label": "x", "seconds": 1})
+    with (store.root / "history.jsonl").open("a") as file:
+        file.write('{"label": "y"')
+    assert [entry["label"] for entry in store.history()] == ["x"]
+
+
+def test_only_one_of_many_gets_the_lease(tmp_path: Path) -> None:
+    leases = [Lease(tmp_path / "k") for _ in range(8)]
+    won: list[Lease] = []
+    threads = [threading.Thread(target=lambda x=x: won.append(x) if x.acquire() else None) for x in leases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    won[0].release()
+    again = Lease(tmp_path / "k")
+    assert again.acquire()
+    again.release()
+
+
+def test_a_dead_holders_lease_is_taken_over(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = "import sys; from pathlib import Path; from bench.lease import Lease; assert Lease(Path(sys.argv[1])).acquire(); import os; os._exit(0)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "k")], check=True)
+    mine = Lease(tmp_path / "k")
+    assert mine.acquire()
+    assert mine.held()
+    mine.release()
+    assert not (tmp_path / "k").exists()
+
+
+def test_a_silent_holder_on_another_host_is_taken_over_and_a_live_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "k"
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "nonce": "x"}))
+    assert not Lease(path).acquire()
+    old = path.stat().st_mtime - 2 * lease_module.STALE_SECONDS
+    os.utime(path, (old, old))
+    mine = Lease(path)
+    assert mine.acquire()
+    mine.release()
+
+
+def test_a_failed_commit_says_why_in_one_line(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(StoreError, match="the disk is full"):
+        commit(store, "k1", "content")
+    assert not store.has("k1")

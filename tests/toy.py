@@ -1,0 +1,152 @@
+"""A whole toy bench in one plug-in file: a world, refiners, a task and models that run in milliseconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from bench.contracts import Context, Model, PluginConfig, Refiner, Score, SplitRequest, State, Task, World
+from bench.formats.layout import ImageSetWriter
+from bench.samples import U8, ImageSet, Labels, Sample
+from bench.training import Batches, train
+
+
+class ToyWorld(World):
+    """Grey images; the real ones are brighter by 50."""
+
+    name = "toy-world"
+    version = 1
+    real_kind = "stand-in"
+
+    def image_set(self, request: SplitRequest, context: Context) -> None:
+        writer = ImageSetWriter(
+            context.directory, domain=request.domain, kind="rendered", class_names=["thing"], labels=["boxes"]
+        )
+        for i in range(request.count):
+            rng = np.random.default_rng([request.seed % 1000, i, request.domain == "real", request.split == "test"])
+            level = int(rng.integers(60, 100)) + (50 if request.domain == "real" else 0)
+            image = np.full((request.size, request.size, 3), level, np.uint8)
+            writer.add(f"{i:03d}", image, Labels(boxes=np.array([[1, 1, 5, 5]], np.float32), classes=np.array([0])))
+        writer.close()
+
+
+class Same(Refiner):
+    """The control."""
+
+    name = "toy-same"
+    version = 1
+    trained = False
+
+    def refine(self, samples: Sequence[Sample], context: Context) -> list[U8]:
+        return [sample.image for sample in samples]
+
+
+class Brighten(Refiner):
+    """Adds the difference of the mean levels."""
+
+    name = "toy-brighten"
+    version = 1
+
+    class Config(PluginConfig):
+        """How it may misbehave, for tests."""
+
+        gain: float = Field(default=1.0, gt=0)
+        peek: bool = False
+        crash: str = ""
+
+    shift = torch.zeros(1)
+
+    def fit(self, synthetic: ImageSet, real: ImageSet, context: Context) -> None:
+        if self.config.peek:
+            real.labels(0)
+        if self.config.crash == "kill":
+            os.kill(os.getpid(), 9)
+        if self.config.crash:
+            raise ValueError(self.config.crash)
+        self.shift = torch.tensor([float(real.images().mean() - synthetic.images().mean()) * self.config.gain])
+        (context.directory / "notes.txt").write_text("shift found\n")
+
+    def refine(self, samples: Sequence[Sample], context: Context) -> list[U8]:
+        return [np.clip(s.image + float(self.shift), 0, 255).astype(np.uint8) for s in samples]
+
+    def state_dict(self) -> State:
+        return {"shift": self.shift}
+
+    def load_state_dict(self, state: State) -> None:
+        self.shift = state["shift"]
+
+
+class Level(Model):
+    """Learns the mean grey level."""
+
+    name = "toy-level"
+    version = 1
+    task = "toy-task"
+
+    class Config(PluginConfig):
+        """How it may misbehave, for tests."""
+
+        diverge: bool = False
+        slow: float = 0.0
+
+
+class Absent(Model):
+    """A model whose package is missing."""
+
+    name = "toy-absent"
+    version = 1
+    task = "toy-task"
+
+    @classmethod
+    def skip(cls) -> str | None:
+        return "needs nothing that exists"
+
+
+class ToyTask(Task):
+    """Scores how far the learnt level is from the test images' level."""
+
+    name = "toy-task"
+    version = 1
+    score_version = 1
+    metrics: ClassVar[Mapping[str, bool]] = {"closeness": True, "error": False}
+    headline = "closeness"
+
+    class Config(PluginConfig):
+        """Steps of gradient descent."""
+
+        steps: int = 40
+
+    def train(self, model: Any, data: ImageSet, context: Context) -> State:
+        levels = torch.tensor(data.images().mean((1, 2, 3)), dtype=torch.float32) / 255
+        layer = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.zeros_(layer.weight)
+        optimizer = torch.optim.SGD(layer.parameters(), lr=0.2)
+        batches = Batches(len(data), 4, context.seed)
+
+        def step(i: int) -> dict[str, torch.Tensor]:
+            time.sleep(model.config.slow)
+            loss = ((layer(torch.ones(4, 1))[:, 0] - levels[batches.indices(i)]) ** 2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return {"loss": loss.detach() * (float("nan") if model.config.diverge else 1)}
+
+        train(step, steps=self.config.steps, batch_size=4, context=context, parts={"layer": layer, "optimizer": optimizer},
+              checkpoint_seconds=0.05)
+        return {"level": layer.weight.detach().flatten().clone()}
+
+    def predict(self, model: Any, state: State, data: ImageSet, context: Context) -> None:
+        (context.directory / "level.json").write_text(json.dumps(float(state["level"])))
+
+    def score(self, predictions: Path, truth: ImageSet) -> list[Score]:
+        level = json.loads((predictions / "level.json").read_text())
+        error = abs(level - float(truth.images().mean()) / 255)
+        return [Score("closeness", 1 - error), Score("error", error), Score("error/thing", error)]
