@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -40,12 +41,9 @@ class Finished:
 
     def as_json(self) -> dict[str, Any]:
         """Summary for programs."""
-        from bench.report.tables import summary_records
-
-        return {
-            "out": str(self.out), "metric": self.metric, "cells": dict(self.statuses),
-            "table": summary_records(self.rows, self.metric),
-        }
+        with (self.out / "table.csv").open(newline="", encoding="utf-8") as file:
+            table = list(csv.DictReader(file))
+        return {"out": str(self.out), "metric": self.metric, "cells": dict(self.statuses), "table": table}
 
     def text(self) -> str:
         """The table, and where everything is."""

@@ -149,7 +149,9 @@ class _Scheduler:
         for stage in list(self.waiting.values()):
             blocked = next((key for key in stage.inputs.values() if key in self.failures.reasons), None)
             if blocked is not None:
-                self._fail(stage, f"rests on '{self.plan.stages[blocked].label}': {self.failures.reasons[blocked]}")
+                cause = self.failures.reasons[blocked]
+                label = self.plan.stages[blocked].label
+                self._fail(stage, cause if cause.startswith("rests on ") else f"rests on '{label}': {cause}")
             elif not any(key in self.waiting or key in running for key in stage.inputs.values()):
                 ready.append(stage)
         order = {"fit": 0, "render": 0, "refine": 1, "score": 2, "predict": 3, "train": 4}
