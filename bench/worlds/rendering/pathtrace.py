@@ -76,14 +76,14 @@ def _native_stderr_closed() -> Iterator[None]:
 
 def trace(
     parts: Sequence[Part], lamps: Sequence[Lamp], ambient: Sequence[float], camera: Camera, guide: GBuffer,
-    *, samples: int, seed: int, bounces: int = 4,
+    *, samples: int, seed: int, bounces: int = 4, denoise: bool = True,
 ) -> F64:
     """Render linear RGB radiance (H, W, 3) with ``samples`` paths per pixel of up to ``bounces`` bounces, denoised.
 
     ``ambient`` is the RGB radiance of the surroundings; ``guide`` is the rasterised buffer of the same camera, whose
-    base colour and normals guide the denoiser.
+    base colour and normals guide the denoiser. The same ``seed`` gives the same bytes.
     """
-    mi, oidn = _mitsuba(), importlib.import_module("mitsuba_oidn")
+    mi = _mitsuba()
     scene: dict[str, Any] = {
         "type": "scene",
         "integrator": {"type": "path", "max_depth": bounces + 1, "rr_depth": 3},
@@ -98,12 +98,15 @@ def trace(
     for number, (surface, meshes) in enumerate(by_surface.items()):
         scene[f"part{number:03d}"] = _mesh(mi, merge(meshes), _bsdf(surface), f"part{number:03d}")
     noisy = np.array(mi.render(mi.load_dict(scene), seed=seed % (1 << 32), spp=samples))
-    albedo = base_colour(guide, parts) ** 2.2
-    clean = oidn.denoise(
+    return np.asarray(_denoised(noisy, parts, guide) if denoise else noisy, np.float64).clip(0)
+
+
+def _denoised(noisy: Any, parts: Sequence[Part], guide: GBuffer) -> Any:
+    albedo = np.where(guide.hit[..., None], base_colour(guide, parts) ** 2.2, 1.0)  # 1: what shines by itself
+    return importlib.import_module("mitsuba_oidn").denoise(
         np.ascontiguousarray(noisy, np.float32), albedo=np.ascontiguousarray(albedo, np.float32),
         normal=np.ascontiguousarray(guide.normal, np.float32), hdr=True,
     )
-    return np.asarray(clean, np.float64).clip(0)
 
 
 def _rgb(value: Sequence[float]) -> dict[str, Any]:
