@@ -127,7 +127,10 @@ class ImageSetWriter:
             mask = _present(labels.foreground, id, "foreground").astype(np.uint8) * np.uint8(255)
             self._write(f"foreground/{id}.png", encode_png(mask))
         if "depth" in self.labels:
-            depth = np.clip(np.rint(_present(labels.depth, id, "depth") * 1000), 0, 65535).astype(np.uint16)
+            metres = _present(labels.depth, id, "depth")
+            if not np.isfinite(metres).all():
+                raise DataError(f"image {id!r}: depth is NaN or infinite somewhere; write 0 where it is unknown")
+            depth = np.clip(np.rint(metres * 1000), 0, 65535).astype(np.uint16)
             self._write(f"depth/{id}.png", encode_png(depth))
         if "semantic" in self.labels:
             self._write(f"semantic/{id}.png", encode_png(_present(labels.semantic, id, "semantic").astype(np.uint8)))

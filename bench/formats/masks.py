@@ -78,10 +78,3 @@ def _from_polygons(polygons: list[Any], width: int, height: int) -> NDArray[np.b
 
 def _numbers(values: Any) -> bool:
     return isinstance(values, list) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
-
-
-def polygon_extent(points: list[float]) -> tuple[float, float, float, float]:
-    """x0 y0 x1 y1 of a flat list x y x y ...; raises `ValueError` when coordinates are missing or odd in number."""
-    if len(points) < 6 or len(points) % 2:
-        raise ValueError("a polygon needs three or more points")
-    return min(points[0::2]), min(points[1::2]), max(points[0::2]), max(points[1::2])

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.formats.layout import MAPS, open_image_set
 from bench.formats.source import Box, Item, Option, Problems, Source
 
 OPTIONS: tuple[Option, ...] = ()
@@ -15,6 +14,8 @@ OPTIONS: tuple[Option, ...] = ()
 
 def read(source: Path, options: Mapping[str, Any], problems: Problems) -> Source:
     """Read an image set with all its labels; raises `DataError` when it is none."""
+    from bench.formats.layout import MAPS, open_image_set
+
     opened = open_image_set(source)
     digests = json.loads((source / "manifest.json").read_text(encoding="utf-8"))["files"]
     items = []

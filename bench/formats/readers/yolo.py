@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError, UsageError
-from bench.formats.masks import polygon_extent
 from bench.formats.source import Box, Item, Option, Problems, Source, folder, image_files
 
 OPTIONS = (
@@ -147,4 +146,7 @@ def _box(words: list[str], where: str, class_names: tuple[str, ...]) -> Box:
         return Box((cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2), name, where)
     if len(rest) == 5:
         raise ValueError("six numbers: these are predictions with a confidence, not labels")
-    return Box(polygon_extent(rest), name, where, [rest])
+    if len(rest) < 6 or len(rest) % 2:
+        raise ValueError(f"{len(words)} numbers are neither a box nor a polygon")
+    xs, ys = rest[0::2], rest[1::2]
+    return Box((min(xs), min(ys), max(xs), max(ys)), name, where, [rest])
