@@ -88,10 +88,12 @@ def trace(
         "type": "scene",
         "integrator": {"type": "path", "max_depth": bounces + 1, "rr_depth": 3},
         "sensor": _sensor(mi, camera, samples),
-        "ambient": {"type": "constant", "radiance": _rgb(ambient)},
     }
+    # Lights are loaded one by one: what Mitsuba loads together ends up in an order that differs from run to run, and
+    # the order of the lights decides which of them a random number picks.
+    scene["ambient"] = mi.load_dict({"type": "constant", "radiance": _rgb(ambient)})
     for number, lamp in enumerate(lamps):
-        scene[f"lamp{number}"] = _lamp(mi, lamp)
+        scene[f"lamp{number}"] = mi.load_dict(_lamp(mi, lamp))
     by_surface: dict[Surface, list[Mesh]] = {}
     for part in parts:
         by_surface.setdefault(part.surface, []).append(part.mesh)
@@ -103,10 +105,20 @@ def trace(
 
 def _denoised(noisy: Any, parts: Sequence[Part], guide: GBuffer) -> Any:
     albedo = np.where(guide.hit[..., None], base_colour(guide, parts) ** 2.2, 1.0)  # 1: what shines by itself
-    return importlib.import_module("mitsuba_oidn").denoise(
+    oidn, device = _denoiser()
+    return oidn.denoise(
         np.ascontiguousarray(noisy, np.float32), albedo=np.ascontiguousarray(albedo, np.float32),
-        normal=np.ascontiguousarray(guide.normal, np.float32), hdr=True,
+        normal=np.ascontiguousarray(guide.normal, np.float32), hdr=True, device=device,
     )
+
+
+@cache
+def _denoiser() -> tuple[Any, Any]:
+    """The module and its device: always the CPU, or a machine with a GPU would write other bytes."""
+    oidn: Any = importlib.import_module("mitsuba_oidn")
+    device = oidn.Device(oidn.DeviceType.CPU)
+    device.commit()
+    return oidn, device
 
 
 def _rgb(value: Sequence[float]) -> dict[str, Any]:
