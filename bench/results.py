@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from bench.errors import DataError, did_you_mean
 
@@ -94,15 +94,20 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            for row in rows:
-                writer.writerow([SCHEMA, *(_text(getattr(row, name)) for name in COLUMNS[1:])])
+            rows_csv(file, rows)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def rows_csv(file: TextIO, rows: Iterable[Row]) -> None:
+    """Write rows as CSV to an open text file."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([SCHEMA, *(_text(getattr(row, name)) for name in COLUMNS[1:])])
 
 
 def read_rows(path: Path) -> list[Row]:

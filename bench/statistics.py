@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 
 class Interval(NamedTuple):
@@ -207,12 +208,24 @@ def paired_t_power(gain: float, deviation: float, n: int, level: float = 0.95) -
         return 0.0
     if deviation <= 0:
         return 1.0 if gain else 1 - level
-    # scipy's noncentral t returns NaN in its far tail, so: the normal tails beyond critical * s, averaged over the
-    # sample deviation s (in units of the true one) by Gauss-Legendre quadrature over its quantiles.
-    nodes, weights = np.polynomial.legendre.leggauss(300)
-    spread = np.sqrt(stats.chi2.ppf((nodes + 1) / 2, n - 1) / (n - 1)) * stats.t.ppf(0.5 + level / 2, n - 1)
+    # scipy's noncentral t returns NaN in its far tail, so: the normal tails beyond the half width of the interval,
+    # averaged over that half width's distribution.
+    half, weights = _half_widths(n, level)
     shift = abs(gain) / deviation * math.sqrt(n)
-    return float((stats.norm.sf(spread - shift) + stats.norm.cdf(-spread - shift)) @ weights / 2)
+    return float((special.ndtr(shift - half) + special.ndtr(-half - shift)) @ weights)
+
+
+@cache
+def _half_widths(n: int, level: float, count: int = 200) -> tuple[Floats, Floats]:
+    """Quantiles of the t interval's half width, in standard errors of the mean, with weights that sum to 1.
+
+    The midpoint rule after the substitution u = 6 v^5 - 15 v^4 + 10 v^3, which is flat at both ends and so takes away
+    the quantile function's singularities there; with 200 points the power is good to 1e-8.
+    """
+    v = (np.arange(count) + 0.5) / count
+    quantile = stats.chi2.ppf(v**3 * (10 - 15 * v + 6 * v * v), n - 1)
+    half = np.sqrt(quantile / (n - 1)) * float(stats.t.ppf(0.5 + level / 2, n - 1))
+    return half, 30 * v * v * (1 - v) ** 2 / count
 
 
 def minimum_detectable_gain(deviation: float, n: int, level: float = 0.95, power: float = 0.8) -> float:

@@ -1,0 +1,103 @@
+"""Build a report: tables, plots, gallery and page into the run's folder."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.report.cells import Cells
+from bench.report.csv_table import table_csv
+from bench.report.gallery import build_gallery, write_gallery
+from bench.report.markdown import markdown
+from bench.report.page import Picture, download, picture_of_file, picture_of_sheet, render_page
+from bench.report.plot_classes import plot_classes
+from bench.report.plot_gains import plot_gains
+from bench.report.plot_hybrid import plot_hybrid
+from bench.report.plot_losses import plot_losses
+from bench.report.summary import RunSummary
+from bench.report.words import real_label
+from bench.reported import Reported, read_reported
+from bench.results import rows_csv
+
+PLOTS = ("gains", "hybrid", "classes", "losses")
+
+
+def build_report(summary: RunSummary) -> None:
+    """Write table.md, table.csv, plots/*.png, gallery.png and index.html into ``summary.out``.
+
+    Files of an earlier report that this run has nothing for (a plot without data) are removed. Raises `DataError`
+    where the reported figures do not parse and `UsageError` where a row names an impossible arm.
+    """
+    summary.out.mkdir(parents=True, exist_ok=True)
+    figures = read_reported(summary.reported)
+    cells = Cells(summary)
+    table = table_csv(cells, figures)
+    _write(summary.out / "table.md", markdown(cells, figures))
+    _write(summary.out / "table.csv", table)
+    plots, notes = _plots(cells, figures)
+    gallery = _gallery(summary)
+    rows = io.StringIO(newline="")
+    rows_csv(rows, summary.rows)
+    downloads = [download("rows.csv", rows.getvalue()), download("table.csv", table)]
+    page = render_page(cells, figures, plots, gallery, downloads, [*summary.notes, *notes])
+    _write(summary.out / "index.html", page)
+
+
+def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[list[Picture], list[str]]:
+    folder = cells.summary.out / "plots"
+    for name in PLOTS:
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    real = real_label(cells.summary.real_kind)
+    notes = plot_losses(cells.summary.curves, folder / "losses.png")
+    drawn = {
+        "gains": plot_gains(cells, folder / "gains.png"),
+        "hybrid": plot_hybrid(cells, figures, folder / "hybrid.png"),
+        "classes": plot_classes(cells, folder / "classes.png"),
+        "losses": (folder / "losses.png").exists(),
+    }
+    captions = {
+        "gains": (
+            "Gains of every arm, one panel a model",
+            f"Gains in {cells.metric} on {real}. Bars: 95 % t interval; small dots: the replicates’ differences; right "
+            "of the line is better. A hollow diamond is a control, which must lie on the line; any other hollow mark "
+            "has one replicate and no interval.",
+        ),
+        "hybrid": (
+            "Score against the number of images added to the real ones",
+            f"{cells.metric} on {real} when images are added to the labelled real ones; bars: 95 % t interval. The "
+            "paper’s own figure, where there is one, has a panel of its own: other data, other test set, other axis.",
+        ),
+        "classes": (
+            "Metric of every class for every arm",
+            f"Every class on {real}, mean over replicates; darker is better.",
+        ),
+        "losses": (
+            "Training curves of the refiners",
+            "Losses of the refiners while they train: pale as logged, strong as a moving mean. The axis is logarithmic "
+            "where losses differ thirtyfold or more. Low losses do not mean useful images; the gains say that.",
+        ),
+    }
+    return [picture_of_file(folder / f"{name}.png", *captions[name]) for name in PLOTS if drawn[name]], notes
+
+
+def _gallery(summary: RunSummary) -> Picture | None:
+    path = summary.out / "gallery.png"
+    path.unlink(missing_ok=True)
+    sheet = build_gallery(summary.gallery, summary.class_names, summary.real_kind)
+    if sheet is None:
+        return None
+    write_gallery(sheet, path)
+    real = real_label(summary.real_kind)
+    return picture_of_sheet(
+        sheet,
+        "The same samples as rendered and as refined, beside a real image",
+        f"Each row is one sample: as rendered, as each refiner made it, and a {real} image, which is another scene. "
+        "Boxes are the labels that models are trained on; they are never refined, so they must still fit.",
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8", newline="")
+    temporary.replace(path)

@@ -1,0 +1,51 @@
+"""``table.csv``: the table for programs, unrounded, over every aggregate metric."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+
+from bench.report.cells import Cells
+from bench.report.lines import grouped, reported_text
+from bench.report.words import verdict
+from bench.reported import Reported
+
+CSV_COLUMNS = (
+    "suite", "profile", "real_kind", "metric", "higher_is_better", "model", "arm", "refiner", "control", "n", "planned",
+    "mean", "mean_low", "mean_high", "gain", "gain_low", "gain_high", "gain_n", "gain_sign_flip_p", "verdict",
+    "versus_real", "versus_real_low", "versus_real_high", "gap_closed", "gap_closed_low", "gap_closed_high", "n_train",
+    "steps", "seconds", "peak_mib", "refiner_seconds", "reported", "trouble",
+)  # fmt: skip
+
+
+def table_csv(cells: Cells, figures: Sequence[Reported]) -> str:
+    """``table.csv``: every aggregate metric, unrounded; an empty field where there is no number."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    suite = cells.summary.suite
+    for metric in [cells.metric, *(name for name in cells.metrics if name != cells.metric)]:
+        for model in cells.models:
+            for entry in [*cells.entries(model, metric), *cells.entries(model, metric, sweep=True)]:
+                paper = str(suite.get("paper") or "")
+                gain, real = entry.gain, entry.versus_real
+                writer.writerow(
+                    [
+                        suite.get("name", ""), suite.get("profile", ""), cells.summary.real_kind, metric,
+                        str(cells.higher_is_better(metric)).lower(), model, entry.arm, entry.arm.refiner,
+                        str(cells.is_control(entry.arm)).lower(), entry.n, entry.n + len(entry.troubles),
+                        *map(_number, entry.mean), *map(_number, gain.interval if gain else [math.nan] * 3),
+                        gain.n if gain else 0, _number(gain.p if gain else math.nan), verdict(gain),
+                        *map(_number, real.interval if real else [math.nan] * 3), *map(_number, entry.gap),
+                        entry.n_train or "", entry.steps or "", _number(entry.seconds), _number(entry.peak_mib),
+                        _number(entry.refiner_seconds), reported_text(figures, paper, entry, most=100),
+                        "; ".join(f"{t.status} ({t.replicates}): {t.reason}" for t in grouped(entry.troubles)),
+                    ]
+                )  # fmt: skip
+    return buffer.getvalue()
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.10g}"
