@@ -36,7 +36,7 @@ class RoIPooling(nn.Module):
         counts = [len(box) for box in boxes]
         for image, row, column in zip(feature, rows.split(counts), columns.split(counts), strict=True):
             flat = image.permute(1, 2, 0).reshape(height, -1)
-            partial = (row.flatten(0, 1) @ flat).view(len(row), self.size, width, -1)
+            partial = (row.flatten(0, 1) @ flat).view(len(row), self.size, width, feature.shape[1])
             pooled.append(column[:, None] @ partial)
         return torch.cat(pooled).permute(0, 3, 1, 2)
 
