@@ -51,12 +51,25 @@ def _cell_rows(plan: Plan, store: Store, cell: Cell, reasons: Mapping[str, str])
             status, reason = "failed", failed
     for metric, value in values.items():
         yield Row(
-            suite=plan.suite.name, profile=plan.suite.profile, world=f"{plan.world.name}:{plan.world.version}",
-            real_kind=plan.real_kind, task=plan.task.name, model=cell.model, arm=str(cell.arm), refiner=cell.arm.refiner,
-            replicate=cell.replicate, metric=metric, value=float(value), higher_is_better=metrics[metric.split("/")[0]],
-            n_train=int(train.get("count", 0)), n_test=plan.n_test, steps=int(train.get("steps", 0)),
-            seconds=float(train.get("seconds", math.nan)), peak_mib=float(train.get("peak_mib", math.nan)),
-            status=status, reason=reason,
+            suite=plan.suite.name,
+            profile=plan.suite.profile,
+            world=f"{plan.world.name}:{plan.world.version}",
+            real_kind=plan.real_kind,
+            task=plan.task.name,
+            model=cell.model,
+            arm=str(cell.arm),
+            refiner=cell.arm.refiner,
+            replicate=cell.replicate,
+            metric=metric,
+            value=float(value),
+            higher_is_better=metrics[metric.split("/")[0]],
+            n_train=int(train.get("count", 0)),
+            n_test=plan.n_test,
+            steps=int(train.get("steps", 0)),
+            seconds=float(train.get("seconds", math.nan)),
+            peak_mib=float(train.get("peak_mib", math.nan)),
+            status=status,
+            reason=reason,
         )
 
 
@@ -64,9 +77,17 @@ def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: 
     """Everything that the report needs, read from the store."""
     suite = plan.suite.model_dump(mode="json", by_alias=True) | {"metric": headline(plan)}
     return RunSummary(
-        out=out, suite=suite, real_kind=plan.real_kind, rows=results, command=command, environment=environment(plan, store),
-        gallery=gallery(plan, store), class_names=_class_names(plan, store), curves=curves(plan, store),
-        costs=costs(plan, store), notes=notes(plan, store),
+        out=out,
+        suite=suite,
+        real_kind=plan.real_kind,
+        rows=results,
+        command=command,
+        environment=environment(plan, store),
+        gallery=gallery(plan, store),
+        class_names=_class_names(plan, store),
+        curves=curves(plan, store),
+        costs=costs(plan, store),
+        notes=notes(plan, store),
     )
 
 
@@ -108,7 +129,7 @@ def _stages(plan: Plan, store: Store, kind: str) -> list[tuple[str, str]]:
 def curves(plan: Plan, store: Store) -> list[LossCurve]:
     """The loss logs of the refiners, one curve a replicate."""
     found = []
-    for name, key in _stages(plan, store, "fit"):
+    for _, key in _stages(plan, store, "fit"):
         path = store.path(key) / "losses.csv"
         if path.exists():
             found.append(LossCurve(f"{plan.stages[key].label.removeprefix('fit ')}", path))
@@ -127,7 +148,11 @@ def notes(plan: Plan, store: Store) -> list[str]:
 
 def _set_key(plan: Plan, domain: str, split: str) -> str | None:
     for key, stage in plan.stages.items():
-        if stage.kind == "render" and stage.spec["request"]["domain"] == domain and stage.spec["request"]["split"] == split:
+        if (
+            stage.kind == "render"
+            and stage.spec["request"]["domain"] == domain
+            and stage.spec["request"]["split"] == split
+        ):
             return key
     return None
 
@@ -162,6 +187,8 @@ def gallery(plan: Plan, store: Store) -> list[GalleryColumn]:
 def _column(title: str, images: ImageSet) -> GalleryColumn:
     samples = [images[index] for index in range(min(GALLERY_ROWS, len(images)))]
     return GalleryColumn(
-        title=title, images=[sample.image for sample in samples], boxes=[sample.labels.boxes for sample in samples],
+        title=title,
+        images=[sample.image for sample in samples],
+        boxes=[sample.labels.boxes for sample in samples],
         classes=[[] if s.labels.classes is None else [int(c) for c in s.labels.classes] for s in samples],
     )

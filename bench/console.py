@@ -37,7 +37,12 @@ class Console:
     """Listens to an engine. ``estimate`` gives the expected seconds of a stage by key, where known."""
 
     def __init__(
-        self, total: int, workers: int, estimate: Mapping[str, float], *, live: bool | None = None,
+        self,
+        total: int,
+        workers: int,
+        estimate: Mapping[str, float],
+        *,
+        live: bool | None = None,
         on_score: Callable[[], None] | None = None,
     ) -> None:
         self.total, self.workers, self.estimate = total, max(workers, 1), dict(estimate)
@@ -59,7 +64,9 @@ class Console:
             self._view.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._view is not None:
             self._view.stop()
 

@@ -69,8 +69,13 @@ def describe(kind: plugins.Kind, name: str, config: Mapping[str, Any], memory: P
             path.unlink(missing_ok=True)
     plugin = construct(kind, name, config)
     made = Description(
-        kind=kind, name=name, version=plugin.version, config=plugin.config.model_dump(mode="json"), skip=plugin.skip(),
-        source=_source(found), facts=_facts(kind, plugin),
+        kind=kind,
+        name=name,
+        version=plugin.version,
+        config=plugin.config.model_dump(mode="json"),
+        skip=plugin.skip(),
+        source=_source(found),
+        facts=_facts(kind, plugin),
     )
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +94,9 @@ def _facts(kind: str, plugin: Any) -> dict[str, Any]:
         return {"trained": plugin.trained, "copies": plugin.copies, "needs": sorted(plugin.needs)}
     if kind == "task":
         return {
-            "metrics": dict(plugin.metrics), "headline": plugin.headline, "score_version": plugin.score_version,
+            "metrics": dict(plugin.metrics),
+            "headline": plugin.headline,
+            "score_version": plugin.score_version,
             "needs": sorted(plugin.needs),
         }
     if kind == "world":

@@ -20,7 +20,9 @@ def _work(spec: Mapping[str, Any]) -> str:
     return str([spec.get("plugin", {}).get("config"), request.get("size"), request.get("count"), spec.get("task")])
 
 
-def estimate(plan: Plan, missing: Sequence[Stage], history: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, int]]:
+def estimate(
+    plan: Plan, missing: Sequence[Stage], history: Sequence[Mapping[str, Any]]
+) -> dict[str, tuple[float, int]]:
     """Key -> (seconds, bytes) for the stages that can be estimated; the others are left out."""
     exact: dict[tuple[str, str], list[tuple[float, int]]] = {}
     for entry in history:

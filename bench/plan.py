@@ -12,6 +12,7 @@ from bench.contracts import SplitRequest
 from bench.describe import Description, construct, describe
 from bench.errors import UsageError, did_you_mean
 from bench.keys import key_of
+from bench.samples import RealKind
 from bench.seeds import derive
 from bench.suite import Suite
 
@@ -63,7 +64,7 @@ class Plan:
     suite: Suite
     task: Description
     world: Description
-    real_kind: str
+    real_kind: RealKind
     stages: dict[str, Stage] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
@@ -90,7 +91,9 @@ class Only:
         """Parse ``axis=value`` items; raises `UsageError` with a suggestion for an unknown axis or value."""
         axes: dict[str, list[Any]] = {"refiner": [], "model": [], "arm": [], "replicate": []}
         known = {
-            "refiner": suite.refiners(), "model": list(suite.models), "arm": [str(arm) for arm in suite.parsed_arms()],
+            "refiner": suite.refiners(),
+            "model": list(suite.models),
+            "arm": [str(arm) for arm in suite.parsed_arms()],
             "replicate": [str(r) for r in range(suite.replicates)],
         }
         for item in items:
@@ -157,7 +160,8 @@ class _Builder:
 
     def _check_tables(self) -> None:
         for table, used, known in (
-            ("refiner", self.suite.refiner, self.suite.refiners()), ("model", self.suite.model, self.suite.models),
+            ("refiner", self.suite.refiner, self.suite.refiners()),
+            ("model", self.suite.model, self.suite.models),
         ):
             for name in used:
                 if name not in known:
@@ -166,7 +170,9 @@ class _Builder:
     def _seed(self, axis: str, replicate: int = 0) -> int:
         return derive(self.suite.name, axis, self.suite.task, replicate)
 
-    def _render(self, domain: Literal["synthetic", "real"], split: Literal["train", "test"], count: int) -> tuple[str, int]:
+    def _render(
+        self, domain: Literal["synthetic", "real"], split: Literal["train", "test"], count: int
+    ) -> tuple[str, int]:
         request = SplitRequest(domain, split, count, self.suite.size, derive(self.suite.name, "world"))
         count = self.world.available(request)
         if count < 1:
@@ -175,13 +181,21 @@ class _Builder:
         # Paths never enter a key: a world that reads files gives their fingerprint instead.
         fields = type(self.world.config).model_fields
         config = {
-            name: value for name, value in self.plan.world.config.items()
+            name: value
+            for name, value in self.plan.world.config.items()
             if name in fields and not isinstance(getattr(self.world.config, name), Path)
         }
         spec = {
-            "stage": "render", "schema": STAGE_SCHEMA["render"],
+            "stage": "render",
+            "schema": STAGE_SCHEMA["render"],
             "plugin": {"name": self.world_name, "version": self.plan.world.version, "config": config},
-            "request": {"domain": domain, "split": split, "count": count, "size": self.suite.size, "seed": request.seed},
+            "request": {
+                "domain": domain,
+                "split": split,
+                "count": count,
+                "size": self.suite.size,
+                "seed": request.seed,
+            },
             "fingerprint": self.world.fingerprint(request),
         }
         run = {"plugin": ["world", self.world_name, self.plan.world.config], "source": self.plan.world.source}
@@ -201,8 +215,12 @@ class _Builder:
 
     def _spec(self, stage: Kind, plugin: Description, replicate: int, inputs: dict[str, str]) -> dict[str, Any]:
         return {
-            "stage": stage, "schema": STAGE_SCHEMA[stage], "plugin": plugin.identity, "inputs": inputs,
-            "seed": self._seed(stage, replicate), "precision": self.suite.precision,
+            "stage": stage,
+            "schema": STAGE_SCHEMA[stage],
+            "plugin": plugin.identity,
+            "inputs": inputs,
+            "seed": self._seed(stage, replicate),
+            "precision": self.suite.precision,
         }
 
     def _data(self, arm: Arm, replicate: int) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
@@ -212,13 +230,13 @@ class _Builder:
         else:
             key, available, costs = self.synthetic[0], self.synthetic[1], ()
         # The same draws in every arm of a replicate: the subset seed knows neither arm nor refiner.
-        real = {"set": self.real[0], "count": self.suite.hybrid.real or self.real[1], "seed": self._seed("subset", replicate)}
-        real["count"] = min(real["count"], self.real[1])
+        labelled = min(self.suite.hybrid.real or self.real[1], self.real[1])
+        real = {"set": self.real[0], "count": labelled, "seed": self._seed("subset", replicate)}
         if arm.family == "real":
             return [real], ()
         source = {"set": key, "count": available, "seed": self._seed("subset-added", replicate)}
         if arm.family == "hybrid":
-            added = round(self.suite.hybrid.ratio * real["count"]) if arm.added is None else arm.added
+            added = round(self.suite.hybrid.ratio * labelled) if arm.added is None else arm.added
             return [real, {**source, "count": min(added, available)}] if added else [real], costs
         return [source], costs
 
@@ -232,24 +250,38 @@ class _Builder:
         inputs = {f"set{number}": part["set"] for number, part in enumerate(data)}
         name = f"{model} on {arm} #{replicate}"
         train = {
-            "stage": "train", "schema": STAGE_SCHEMA["train"], "plugin": described.identity, "task": plan.task.identity,
-            "data": data, "seed": self._seed("train", replicate), "precision": self.suite.precision,
+            "stage": "train",
+            "schema": STAGE_SCHEMA["train"],
+            "plugin": described.identity,
+            "task": plan.task.identity,
+            "data": data,
+            "seed": self._seed("train", replicate),
+            "precision": self.suite.precision,
         }
         run = {
-            "plugin": ["model", model, described.config], "task": ["task", plan.task.name, plan.task.config],
+            "plugin": ["model", model, described.config],
+            "task": ["task", plan.task.name, plan.task.config],
             "source": described.source,
         }
         train_key = plan.add(Stage("train", f"train {name}", train, inputs, run))
         predict = {
-            "stage": "predict", "schema": STAGE_SCHEMA["predict"], "model": train_key, "test": self.test[0],
-            "plugin": described.identity, "task": plan.task.identity,
+            "stage": "predict",
+            "schema": STAGE_SCHEMA["predict"],
+            "model": train_key,
+            "test": self.test[0],
+            "plugin": described.identity,
+            "task": plan.task.identity,
         }
         predict_key = plan.add(
             Stage("predict", f"predict {name}", predict, {"model": train_key, "test": self.test[0]}, run)
         )
         score = {
-            "stage": "score", "schema": STAGE_SCHEMA["score"], "task": plan.task.name,
-            "score_version": plan.task.facts["score_version"], "predictions": predict_key, "test": self.test[0],
+            "stage": "score",
+            "schema": STAGE_SCHEMA["score"],
+            "task": plan.task.name,
+            "score_version": plan.task.facts["score_version"],
+            "predictions": predict_key,
+            "test": self.test[0],
         }
         score_key = plan.add(
             Stage("score", f"score {name}", score, {"predictions": predict_key, "test": self.test[0]}, run)

@@ -74,7 +74,11 @@ def _constants(body: list[ast.stmt]) -> dict[str, Any]:
     for node in body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
             found.update({t.id: node.value.value for t in node.targets if isinstance(t, ast.Name)})
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Constant) and isinstance(node.target, ast.Name):
+        elif (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.target, ast.Name)
+        ):
             found[node.target.id] = node.value.value
     return found
 
@@ -93,7 +97,9 @@ def classes_in(path: Path, module: str) -> list[Found]:
         if isinstance(values.get("name"), str) and isinstance(values.get("version"), int):
             kind = _kind(node, values, module)
             if kind:
-                task = values.get("task") or (module.split(".")[1] if kind == "model" and module.count(".") > 1 else None)
+                task = values.get("task") or (
+                    module.split(".")[1] if kind == "model" and module.count(".") > 1 else None
+                )
                 found.append(Found(kind, values["name"], values["version"], module, node.name, path, task))
     return found
 

@@ -183,7 +183,9 @@ class ImageSet:
             classes=np.asarray(record.classes, np.int64) if "boxes" in has else None,
             instances=read_png(record.label_path("instances")).astype(np.uint16) if "instances" in has else None,
             foreground=read_png(record.label_path("foreground")) > 127 if "foreground" in has else None,
-            depth=read_png(record.label_path("depth")).astype(np.float32) / 1000 if "depth" in has else None,
+            depth=read_png(record.label_path("depth")).astype(np.float32) / np.float32(1000)
+            if "depth" in has
+            else None,
             semantic=read_png(record.label_path("semantic")).astype(np.uint8) if "semantic" in has else None,
             vectors={name: np.asarray(value, np.float32) for name, value in record.vectors.items()}
             if "vectors" in has
@@ -205,7 +207,9 @@ class ImageSet:
     def joined(self, other: ImageSet) -> ImageSet:
         """A view over both sets' samples; the classes must agree, and only labels that both have stay."""
         if self.class_names != other.class_names:
-            raise DataError(f"classes differ: {list(self.class_names)} and {list(other.class_names)}; import both alike")
+            raise DataError(
+                f"classes differ: {list(self.class_names)} and {list(other.class_names)}; import both alike"
+            )
         return replace(
             self,
             records=self.records + other.records,

@@ -50,7 +50,9 @@ def _fit(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     real = open_image_set(store.path(stage.inputs["real"])).unlabelled()
     missing = refiner.needs - synthetic.has
     if missing:
-        raise DataError(f"refiner '{refiner.name}' needs {', '.join(sorted(missing))} of the synthetic images, not there")
+        raise DataError(
+            f"refiner '{refiner.name}' needs {', '.join(sorted(missing))} of the synthetic images, not there"
+        )
     refiner.fit(synthetic, real, context)
     save_state(context.directory / WEIGHTS, refiner.state_dict())
     return {"count": len(synthetic), "steps": last_step(context.directory)}
@@ -62,7 +64,11 @@ def _refine(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     if "fit" in stage.inputs:
         refiner.load_state_dict(load_state(store.path(stage.inputs["fit"]) / WEIGHTS))
     writer = ImageSetWriter(
-        context.directory, domain="refined", kind="rendered", class_names=synthetic.class_names, labels=synthetic.has,
+        context.directory,
+        domain="refined",
+        kind="rendered",
+        class_names=synthetic.class_names,
+        labels=synthetic.has,
         provenance={"refiner": stage.spec["plugin"], "synthetic": synthetic.digest},
     )
     total, done = len(synthetic) * refiner.copies, 0
@@ -124,7 +130,9 @@ def _score(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     task = _plugin(stage, "task")
     truth = open_image_set(store.path(stage.inputs["test"]))
     scores = task.score(store.path(stage.inputs["predictions"]), truth)
-    (context.directory / "scores.json").write_text(json.dumps({score.metric: score.value for score in scores}, indent=1))
+    (context.directory / "scores.json").write_text(
+        json.dumps({score.metric: score.value for score in scores}, indent=1)
+    )
     return {"count": len(truth)}
 
 
@@ -151,5 +159,10 @@ def last_step(directory: Path) -> int:
 
 
 _FUNCTIONS: dict[str, Callable[[Stage, Store, Context], dict[str, Any]]] = {
-    "render": _render, "fit": _fit, "refine": _refine, "train": _train, "predict": _predict, "score": _score,
+    "render": _render,
+    "fit": _fit,
+    "refine": _refine,
+    "train": _train,
+    "predict": _predict,
+    "score": _score,
 }

@@ -121,7 +121,7 @@ class Store:
                 yield folder.name
 
     def remember(self, entry: dict[str, Any]) -> None:
-        """Append one line to ``history.jsonl`` (costs of finished stages, for estimates and for saying what changed)."""
+        """Append to ``history.jsonl``: costs of finished stages, for estimates and for saying what changed."""
         with (self.root / "history.jsonl").open("a") as file:
             file.write(json.dumps(entry, sort_keys=True) + "\n")
 

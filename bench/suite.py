@@ -161,7 +161,10 @@ def _check_names(suite: Suite, path: Path) -> None:
         raise UsageError(f"{path.name}: reference_arm '{suite.reference_arm}' is not among the arms{hint}")
     for name in suite.arm_models:
         parse_arm(name)
-    for where, listed in [("sweep.models", suite.sweep.models), *((f"arm_models.{a}", m) for a, m in suite.arm_models.items())]:
+    for where, listed in [
+        ("sweep.models", suite.sweep.models),
+        *((f"arm_models.{a}", m) for a, m in suite.arm_models.items()),
+    ]:
         for model in listed:
             if model not in suite.models:
                 raise UsageError(f"{path.name}: {where}: unknown model '{model}'{did_you_mean(model, suite.models)}")

@@ -18,8 +18,12 @@ def test_refiner_of_an_arm() -> None:
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("refind(x)", "did you mean 'refined'"), ("refined", "refined(NAME)"), ("real(x)", "write 'real'"),
-        ("refined(synthetic)", "refiner's name"), ("real@5", "only hybrid arms"), ("hybrid(x", "did you mean 'hybrid'"),
+        ("refind(x)", "did you mean 'refined'"),
+        ("refined", "refined(NAME)"),
+        ("real(x)", "write 'real'"),
+        ("refined(synthetic)", "refiner's name"),
+        ("real@5", "only hybrid arms"),
+        ("hybrid(x", "did you mean 'hybrid'"),
     ],
 )
 def test_wrong_arms_are_named(text: str, part: str) -> None:

@@ -90,7 +90,9 @@ def test_keys_are_the_same_in_another_process_and_order(toy_suite: Path, toy_pla
     )
     out = subprocess.run(
         [sys.executable, "-c", code, str(Path(__file__).parent / "toy.py"), str(toy_suite)],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert json.loads(out) == sorted(toy_plan().stages)
 
@@ -99,7 +101,11 @@ def test_only_leaves_what_it_names(toy_plan: Planner) -> None:
     plan = toy_plan(only=("refiner=toy-same", "replicate=1"))
     assert {str(cell.arm) for cell in plan.cells} == {"synthetic", "refined(toy-same)", "real"}
     assert {cell.replicate for cell in plan.cells} == {1}
-    for item, part in (("refinr=x", "did you mean 'refiner'"), ("model=toy-levl", "did you mean 'toy-level'"), ("x", "axis=value")):
+    for item, part in (
+        ("refinr=x", "did you mean 'refiner'"),
+        ("model=toy-levl", "did you mean 'toy-level'"),
+        ("x", "axis=value"),
+    ):
         with pytest.raises(UsageError) as caught:
             toy_plan(only=(item,))
         assert part in str(caught.value)

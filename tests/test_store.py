@@ -81,7 +81,10 @@ def test_a_dead_holders_lease_is_taken_over(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    code = "import sys; from pathlib import Path; from bench.lease import Lease; assert Lease(Path(sys.argv[1])).acquire(); import os; os._exit(0)"
+    code = (
+        "import os, sys; from pathlib import Path; from bench.lease import Lease\n"
+        "assert Lease(Path(sys.argv[1])).acquire(); os._exit(0)"
+    )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "k")], check=True)
     mine = Lease(tmp_path / "k")
     assert mine.acquire()

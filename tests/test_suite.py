@@ -26,7 +26,10 @@ def test_profile_and_settings_are_merged_in_that_order(toy_suite: Path) -> None:
 
 
 def test_world_can_be_replaced_by_name(toy_suite: Path) -> None:
-    assert load_suite(str(toy_suite), None, ["world=other", "world.root=here"]).world == {"name": "other", "root": "here"}
+    assert load_suite(str(toy_suite), None, ["world=other", "world.root=here"]).world == {
+        "name": "other",
+        "root": "here",
+    }
 
 
 def test_folders_are_relative_to_the_suite_file(toy_suite: Path) -> None:

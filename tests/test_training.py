@@ -51,8 +51,15 @@ class Noisy:
             self.optimizer.step()
             return {"loss": loss.detach()}
 
-        train(step, steps=steps, batch_size=4, context=self.context, log_every=5,
-              parts={"layer": self.layer, "optimizer": self.optimizer}, checkpoint_seconds=0.0)
+        train(
+            step,
+            steps=steps,
+            batch_size=4,
+            context=self.context,
+            log_every=5,
+            parts={"layer": self.layer, "optimizer": self.optimizer},
+            checkpoint_seconds=0.0,
+        )
         return self.layer.weight.detach().clone()
 
 
@@ -81,14 +88,27 @@ def test_a_broken_checkpoint_is_dropped_and_training_begins_anew(tmp_path: Path,
 
 def test_nan_is_named_with_its_step(tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match="step 1: cycle is nan"):
-        train(lambda i: {"gan": 1.0, "cycle": float("nan")}, steps=5, batch_size=1, context=context(tmp_path / "a"), parts={})
+        train(
+            lambda i: {"gan": 1.0, "cycle": float("nan")},
+            steps=5,
+            batch_size=1,
+            context=context(tmp_path / "a"),
+            parts={},
+        )
 
 
 def test_progress_and_sheets(tmp_path: Path) -> None:
     reports: list[Progress] = []
     sheets: list[int] = []
-    train(lambda i: {"loss": float(i)}, steps=20, batch_size=2, context=context(tmp_path / "a", progress=reports.append),
-          parts={}, sheet=sheets.append, sheets=4)
+    train(
+        lambda i: {"loss": float(i)},
+        steps=20,
+        batch_size=2,
+        context=context(tmp_path / "a", progress=reports.append),
+        parts={},
+        sheet=sheets.append,
+        sheets=4,
+    )
     assert sheets == [5, 10, 15, 20]
     assert reports[-1].step == reports[-1].total == 20
     assert reports[-1].losses == {"loss": 19.0}

@@ -139,8 +139,14 @@ class ToyTask(Task):
             optimizer.step()
             return {"loss": loss.detach() * (float("nan") if model.config.diverge else 1)}
 
-        train(step, steps=self.config.steps, batch_size=4, context=context, parts={"layer": layer, "optimizer": optimizer},
-              checkpoint_seconds=0.05)
+        train(
+            step,
+            steps=self.config.steps,
+            batch_size=4,
+            context=context,
+            parts={"layer": layer, "optimizer": optimizer},
+            checkpoint_seconds=0.05,
+        )
         return {"level": layer.weight.detach().flatten().clone()}
 
     def predict(self, model: Any, state: State, data: ImageSet, context: Context) -> None:

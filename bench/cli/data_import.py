@@ -79,7 +79,7 @@ def parse_size(text: str) -> int | None:
 
 def tell(line: str) -> None:
     """One line on the error stream."""
-    print(line, file=sys.stderr)  # noqa: T201
+    print(line, file=sys.stderr)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -112,8 +112,8 @@ def run(args: argparse.Namespace) -> int:
         )
         if args.strict and problems.counts:
             raise DataError(f"{args.source}: {problems.summary()}, and --strict writes nothing then")
-    print(describe_set(args.target, open_image_set(args.target)))  # noqa: T201
-    print(f"read from {args.source}: {problems.summary()}")  # noqa: T201
+    print(describe_set(args.target, open_image_set(args.target)))
+    print(f"read from {args.source}: {problems.summary()}")
     return 0
 
 

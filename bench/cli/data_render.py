@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             where = args.out / split_name(stage)
             with fresh_folder(where, args.overwrite) as folder:
                 shutil.copytree(store.path(key), folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(ARTIFACT))
-        print(describe_set(where, open_image_set(where)))  # noqa: T201
+        print(describe_set(where, open_image_set(where)))
     if failed:
         labels = ", ".join(f"{plan.stages[key].label}: {reason}" for key, reason in failed.items())
         raise IncompleteError(f"not made: {labels}")
@@ -97,5 +97,5 @@ def _make_missing(args: argparse.Namespace, plan: Any, store: Any) -> dict[str, 
         failures = run_plan(plan, store, device=device, workers=workers, listen=console)
     if getattr(args, "traceback", False):
         for text in failures.tracebacks.values():
-            print(text, file=sys.stderr)  # noqa: T201
+            print(text, file=sys.stderr)
     return failures.reasons

@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sheet).save(args.out)
     for name, images in sets.items():
-        print(describe_set(name, images))  # noqa: T201
-    print(f"written: {args.out}")  # noqa: T201
+        print(describe_set(name, images))
+    print(f"written: {args.out}")
     return 0
 
 

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from bench.errors import DataError
     from bench.formats.verify import Checked, verify_set
 
-    problems = Problems(lambda line: print(line))  # noqa: T201
+    problems = Problems(lambda line: print(line))
     checked: dict[Path, Checked] = {}
     for folder in args.folders:
         format = args.format or _format(folder)
@@ -40,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
         except DataError as error:
             problems.add("unusable", str(error).split(": ")[0], str(error).split(": ", 1)[-1], "nothing more to check")
         found = problems.counts.total() - before
-        print(f"{folder}: {_size(folder, format, checked.get(folder))}: {found or 'no'} problem{'s' * (found != 1)}")  # noqa: T201
+        print(f"{folder}: {_size(folder, format, checked.get(folder))}: {found or 'no'} problem{'s' * (found != 1)}")
     _compare(checked, problems)
-    print(problems.summary())  # noqa: T201
+    print(problems.summary())
     return DataError.exit_code if problems.counts else 0
 
 

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     for file in args.plugin:
         plugins.add_file(file)
     found = examine(open_store(args).root)
-    print(json.dumps(found, indent=1) if args.json else as_text(found))  # noqa: T201
+    print(json.dumps(found, indent=1) if args.json else as_text(found))
     return 0
 
 

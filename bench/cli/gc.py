@@ -14,8 +14,13 @@ def register(verbs: Any) -> None:
     """Add the verb to the parser."""
     parser = verbs.add_parser("gc", help="free artifacts that no result of your runs reaches")
     add_store_options(parser)
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR",
-                        help="folder of the results whose artifacts are kept (default: runs)")
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="folder of the results whose artifacts are kept (default: runs)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be freed, and free nothing")
     parser.set_defaults(run=run)
 
@@ -30,19 +35,23 @@ def run(args: argparse.Namespace) -> int:
     kept: set[str] = set()
     lists = sorted(args.runs.glob("**/keys.json"))
     if not lists:
-        raise UsageError(f"{args.runs}: no finished run in it, so nothing says what to keep; name the folder with --runs")
+        raise UsageError(
+            f"{args.runs}: no finished run in it, so nothing says what to keep; name the folder with --runs"
+        )
     for path in lists:
         kept |= set(json.loads(path.read_text()))
     freed = 0
-    for folder, key in [(store.path(key), key) for key in store.keys()] + [(p, p.name) for p in _leftovers(store.root)]:
+    for folder, key in [(store.path(key), key) for key in sorted(store.keys())] + [(p, p.name) for p in _leftovers(store.root)]:
         if (key in kept and folder.parent.name != "damaged") or (store.root / "leases" / key).exists():
             continue
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         freed += size
-        print(f"{'would free' if args.dry_run else 'freed'} {size / 2**20:8.1f} MiB  {_label(folder)}")  # noqa: T201
+        print(f"{'would free' if args.dry_run else 'freed'} {size / 2**20:8.1f} MiB  {_label(folder)}")
         if not args.dry_run:
             shutil.rmtree(folder)
-    print(f"{'would free' if args.dry_run else 'freed'} {freed / 2**20:.1f} MiB in all; kept what {len(lists)} runs name")  # noqa: T201
+    print(
+        f"{'would free' if args.dry_run else 'freed'} {freed / 2**20:.1f} MiB in all; kept what {len(lists)} runs name"
+    )
     return 0
 
 

@@ -31,15 +31,15 @@ def run(args: argparse.Namespace) -> int:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         profiles = ", ".join(data.get("profiles", {})) or "quick"
         found["suites"][name] = f"{data.get('title', '')} (profiles: {profiles})"
-    for (kind, name), item in sorted(plugins.scan().items()):
-        found.setdefault(f"{kind}s", {})[name] = _first_line(item) + (f" (task {item.task})" if item.task else "")
+    for (sort, name), item in sorted(plugins.scan().items()):
+        found.setdefault(f"{sort}s", {})[name] = _first_line(item) + (f" (task {item.task})" if item.task else "")
     if args.json:
-        print(json.dumps(found, indent=1))  # noqa: T201
+        print(json.dumps(found, indent=1))
         return 0
     for kind, items in found.items():
-        print(kind)  # noqa: T201
+        print(kind)
         for name, text in items.items():
-            print(f"  {name:<16} {text}")  # noqa: T201
+            print(f"  {name:<16} {text}")
     return 0
 
 

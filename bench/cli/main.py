@@ -51,7 +51,9 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with every verb; importing it imports no torch."""
-    parser = _Parser(prog="python -m bench", description="Does refining synthetic images make my model better on photographs?")
+    parser = _Parser(
+        prog="python -m bench", description="Does refining synthetic images make my model better on photographs?"
+    )
     parser.add_argument("--version", action="version", version=f"refiner-bench {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
     for verb in VERBS:
@@ -71,10 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BenchError as error:
         if "--traceback" in arguments:
             traceback.print_exc()
-        print(f"bench: {error}", file=sys.stderr)  # noqa: T201
+        print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("bench: stopped; run the same command again to go on", file=sys.stderr)  # noqa: T201
+        print("bench: stopped; run the same command again to go on", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,18 +19,37 @@ def add_suite_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--suite", required=True, metavar="NAME", help="a built-in suite, or a TOML file of your own")
     parser.add_argument("--profile", metavar="P", help="size of the suite: smoke, quick (default), standard, full")
     parser.add_argument("--replicates", type=int, metavar="N", help="paired repetitions")
-    parser.add_argument("--only", action="append", default=[], metavar="AXIS=VALUE",
-                        help="run part of it: refiner=, model=, arm= or replicate=; may be given again")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
-                        help="change a value of the suite file, such as refiner.NAME.steps=200")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="AXIS=VALUE",
+        help="run part of it: refiner=, model=, arm= or replicate=; may be given again",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="settings",
+        help="change a value of the suite file, such as refiner.NAME.steps=200",
+    )
     add_store_options(parser)
 
 
 def add_store_options(parser: argparse.ArgumentParser) -> None:
     """``--store`` and ``--plugin``."""
-    parser.add_argument("--store", type=Path, metavar="DIR", help="where artifacts are kept (default: runs/store, or $BENCH_STORE)")
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py",
-                        help="a Python file with refiners, tasks, models or worlds of your own")
+    parser.add_argument(
+        "--store", type=Path, metavar="DIR", help="where artifacts are kept (default: runs/store, or $BENCH_STORE)"
+    )
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE.py",
+        help="a Python file with refiners, tasks, models or worlds of your own",
+    )
 
 
 def open_store(args: argparse.Namespace) -> Store:

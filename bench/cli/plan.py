@@ -36,11 +36,19 @@ def run(args: argparse.Namespace) -> int:
             meta = store.meta(key)
             seconds, size = 0.0, int(meta["bytes"])
         reason = _cached_reason(stage.run.get("source", ""), meta) if cached else why(stage, history)
-        entries.append({"stage": stage.label, "key": key, "state": "cached" if cached else "new", "why": reason,
-                        "seconds": seconds, "bytes": size})
+        entries.append(
+            {
+                "stage": stage.label,
+                "key": key,
+                "state": "cached" if cached else "new",
+                "why": reason,
+                "seconds": seconds,
+                "bytes": size,
+            }
+        )
     skipped = sorted({(cell.model, str(cell.arm), cell.skip) for cell in plan.cells if cell.skip})
     if args.json:
-        print(json.dumps({"stages": entries, "skipped": skipped}, indent=1))  # noqa: T201
+        print(json.dumps({"stages": entries, "skipped": skipped}, indent=1))
         return 0
     _print(entries, skipped)
     return 0
@@ -59,11 +67,13 @@ def _print(entries: Sequence[dict[str, Any]], skipped: Sequence[tuple[str, str, 
     for entry in entries:
         seconds = "" if entry["state"] == "cached" else "?" if entry["seconds"] is None else duration(entry["seconds"])
         size = "?" if not entry["bytes"] else f"{entry['bytes'] / 2**20:.1f} MiB"
-        print(f"{entry['stage']:<{width}}  {entry['state']:<6}  {seconds:>12}  {size:>10}  {entry['why']}")  # noqa: T201
+        print(f"{entry['stage']:<{width}}  {entry['state']:<6}  {seconds:>12}  {size:>10}  {entry['why']}")
     for model, arm, reason in skipped:
-        print(f"skipped: {model} on {arm}: {reason}")  # noqa: T201
+        print(f"skipped: {model} on {arm}: {reason}")
     new = [entry for entry in entries if entry["state"] == "new"]
     known = [entry["seconds"] for entry in new if entry["seconds"] is not None]
     unknown = len(new) - len(known)
-    print(f"{len(entries)} stages, {len(entries) - len(new)} cached, {len(new)} new: about {duration(sum(known))} of work"  # noqa: T201
-          + (f", and {unknown} stages of unknown cost" if unknown else ""))
+    print(
+        f"{len(entries)} stages, {len(entries) - len(new)} cached, {len(new)} new: about {duration(sum(known))} of work"
+        + (f", and {unknown} stages of unknown cost" if unknown else "")
+    )

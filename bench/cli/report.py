@@ -27,5 +27,5 @@ def run(args: argparse.Namespace) -> int:
     out = out_directory(args, suite)
     (out / ".report.json").unlink(missing_ok=True)
     result = finish(plan, store, out, command_text(args))
-    print(result.text())  # noqa: T201
+    print(result.text())
     return result.exit_code

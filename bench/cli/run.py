@@ -13,8 +13,11 @@ from bench.cli.options import add_suite_options, choose_device, command_text, op
 
 def register(verbs: Any) -> None:
     """Add the verb to the parser."""
-    parser = verbs.add_parser("run", help="run a suite: render, refine, train, score, report",
-                              description="Run a suite. To resume, run the same command again: finished stages are kept.")
+    parser = verbs.add_parser(
+        "run",
+        help="run a suite: render, refine, train, score, report",
+        description="Run a suite. To resume, run the same command again: finished stages are kept.",
+    )
     add_suite_options(parser)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core; one on a GPU)")
@@ -34,16 +37,30 @@ def run(args: argparse.Namespace) -> int:
     plan = build_plan(suite, Only.parse(args.only, suite), store.root / "descriptions")
     out = out_directory(args, suite)
     for name, reason in plan.skipped.items():
-        print(f"skipped: {name}: {reason}", file=sys.stderr)  # noqa: T201
+        print(f"skipped: {name}: {reason}", file=sys.stderr)
     reasons = _make_missing(args, plan, store, out)
     from bench.finish import finish
 
-    result = finish(plan, store, out, command_text(args), reasons)
+    result = finish(with_finished(plan, suite, store) if args.only else plan, store, out, command_text(args), reasons)
     if args.json:
-        print(json.dumps(result.as_json(), indent=1))  # noqa: T201
+        print(json.dumps(result.as_json(), indent=1))
     else:
-        print(result.text())  # noqa: T201
+        print(result.text())
     return result.exit_code
+
+
+def with_finished(plan: Any, suite: Any, store: Any) -> Any:
+    """The plan of a part of a suite, and every cell outside it that earlier runs finished: parts add up to a table."""
+    from bench.plan import build_plan
+
+    whole = build_plan(suite, None, store.root / "descriptions")
+    asked = {(cell.model, cell.arm, cell.replicate) for cell in plan.cells}
+    whole.cells = [
+        cell
+        for cell in whole.cells
+        if (cell.model, cell.arm, cell.replicate) in asked or (cell.score_key and store.has(cell.score_key))
+    ]
+    return whole
 
 
 def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict[str, str]:
@@ -60,10 +77,14 @@ def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) ->
     workers = args.workers or default_workers(device)
     store.root.mkdir(parents=True, exist_ok=True)
     expected = {key: seconds for key, (seconds, _) in estimate(plan, missing, store.history()).items()}
-    with Console(len(missing), workers, expected, on_score=lambda: write_rows(out / "rows.csv", rows(plan, store))) as console:
-        console.say(f"{len(missing)} of {len(plan.stages)} stages to make on {device} with {workers} workers; results in {out}")
+    with Console(
+        len(missing), workers, expected, on_score=lambda: write_rows(out / "rows.csv", rows(plan, store))
+    ) as console:
+        console.say(
+            f"{len(missing)} of {len(plan.stages)} stages to make on {device} with {workers} workers; results in {out}"
+        )
         failures = run_plan(plan, store, device=device, workers=workers, listen=console)
     if args.traceback:
         for text in failures.tracebacks.values():
-            print(text, file=sys.stderr)  # noqa: T201
+            print(text, file=sys.stderr)
     return failures.reasons

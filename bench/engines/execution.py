@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import platform
@@ -11,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from bench import __version__
 from bench.contracts import Context, Progress
@@ -74,23 +75,40 @@ def _compute(stage: Stage, store: Store, device: str, progress: Callable[[Progre
         clock = _Clock(work / "elapsed", before, progress)
         reset_peak_memory(device)
         context = Context(
-            seed=int(stage.spec.get("seed", 0)), directory=work / "out", device=device,
+            seed=int(stage.spec.get("seed", 0)),
+            directory=work / "out",
+            device=device,
             checkpoint=work / "checkpoint.pt" if stage.kind in CHECKPOINTED else None,
-            precision=stage.spec.get("precision", "fp32"), progress=clock,
+            precision=stage.spec.get("precision", "fp32"),
+            progress=clock,
         )
         facts = run_stage(stage, store, context)
         seconds = before + time.monotonic() - started
         meta = {
-            **facts, "stage": stage.kind, "label": stage.label, "spec": stage.spec, "seconds": round(seconds, 3),
-            "peak_mib": peak_memory_mib(device), "device": device, "source": stage.run.get("source", ""),
-            "versions": versions(), "host": platform.node(),
+            **facts,
+            "stage": stage.kind,
+            "label": stage.label,
+            "spec": stage.spec,
+            "seconds": round(seconds, 3),
+            "peak_mib": peak_memory_mib(device),
+            "device": device,
+            "source": stage.run.get("source", ""),
+            "versions": versions(),
+            "host": platform.node(),
         }
         store.commit(stage.key, work / "out", meta)
         shutil.rmtree(work, ignore_errors=True)
-        store.remember({
-            "label": stage.label, "key": stage.key, "stage": stage.kind, "spec": stage.spec, "seconds": meta["seconds"],
-            "bytes": _size(store, stage.key), "device": device,
-        })
+        store.remember(
+            {
+                "label": stage.label,
+                "key": stage.key,
+                "stage": stage.kind,
+                "spec": stage.spec,
+                "seconds": meta["seconds"],
+                "bytes": _size(store, stage.key),
+                "device": device,
+            }
+        )
         return Outcome("done", seconds)
     except BenchError as error:
         if isinstance(error, DivergedError):
@@ -165,10 +183,8 @@ def versions() -> dict[str, str]:
 
 def reset_peak_memory(device: str) -> None:
     """Start counting peak memory afresh, where the system can (Linux), so that a stage's figure is its own."""
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
     if device.startswith("cuda"):
         import torch
 

@@ -57,12 +57,10 @@ def default_workers(device: str) -> int:
     return max(1, min(cores, 16))
 
 
-def run_plan(
-    plan: Plan, store: Store, *, device: str, workers: int, listen: Callable[[Event], None]
-) -> Failures:
+def run_plan(plan: Plan, store: Store, *, device: str, workers: int, listen: Callable[[Event], None]) -> Failures:
     """Run every stage that is not in the store; a failed one stops only what rests on it.
 
-    Raises nothing for a failed stage: reasons come back in `Failures`. KeyboardInterrupt stops the workers and goes on up.
+    Raises nothing for a failed stage: reasons come back in `Failures`. KeyboardInterrupt stops the workers.
     """
     return _Scheduler(plan, store, device, listen).run(workers)
 

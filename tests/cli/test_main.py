@@ -102,7 +102,9 @@ def test_a_run_leaves_everything_and_a_second_one_does_nothing(
 def test_a_failed_cell_is_exit_code_3_and_stays_in_the_table(
     toy_suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = toy("run", toy_suite, tmp_path / "store", "--out", str(tmp_path / "out"), "--workers", "1", "--replicates", "1")
+    arguments = toy(
+        "run", toy_suite, tmp_path / "store", "--out", str(tmp_path / "out"), "--workers", "1", "--replicates", "1"
+    )
     assert main([*arguments, "--set", "refiner.toy-brighten.crash='it broke'"]) == 3
     assert "it broke" in (tmp_path / "out" / "table.md").read_text()
     assert "it broke" in (tmp_path / "out" / "index.html").read_text()
@@ -110,6 +112,20 @@ def test_a_failed_cell_is_exit_code_3_and_stays_in_the_table(
     assert failed == {"refined(toy-brighten)", "hybrid(toy-brighten)"}
     capsys.readouterr()
     assert main(["report", *arguments[1:5], "--store", str(tmp_path / "store"), "--out", str(tmp_path / "out")]) == 3
+
+
+@pytest.mark.slow
+def test_parts_of_a_suite_add_up_to_its_table(
+    toy_suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = toy(
+        "run", toy_suite, tmp_path / "store", "--out", str(tmp_path / "out"), "--workers", "1", "--replicates", "1"
+    )
+    assert main([*arguments, "--only", "arm=real"]) == 0
+    assert {row.arm for row in read_rows(tmp_path / "out" / "rows.csv")} == {"real"}
+    assert main([*arguments, "--only", "arm=synthetic"]) == 0
+    assert {row.arm for row in read_rows(tmp_path / "out" / "rows.csv")} == {"real", "synthetic"}
+    capsys.readouterr()
 
 
 def test_list_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:

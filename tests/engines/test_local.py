@@ -129,7 +129,13 @@ def _run_in_process(root: str, suite: str, plugin: str, settings: list[str]) -> 
     from bench.suite import load_suite
 
     plugins.add_file(Path(plugin))
-    run_plan(build_plan(load_suite(suite, "quick", settings)), Store(Path(root)), device="cpu", workers=1, listen=lambda e: None)
+    run_plan(
+        build_plan(load_suite(suite, "quick", settings)),
+        Store(Path(root)),
+        device="cpu",
+        workers=1,
+        listen=lambda e: None,
+    )
 
 
 @pytest.mark.slow
