@@ -93,7 +93,7 @@ def _gallery(summary: RunSummary) -> Picture | None:
         sheet,
         "The same samples as rendered and as refined, beside a real image",
         f"Each row is one sample: as rendered, as each refiner made it, and a {real} image, which is another scene. "
-        "Boxes are the labels that models are trained on; they are never refined, so they must still fit.",
+        "Boxes are the labels, coloured by class; refining leaves them as they are, so they must still fit.",
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from bench.drawing import contact_sheet, draw_boxes
+from bench.drawing import INK, PAPER, class_colour, contact_sheet, draw_boxes
 from bench.report.summary import GalleryColumn
 from bench.report.words import real_label
 from bench.samples import U8, RealKind
@@ -33,18 +35,39 @@ def build_gallery(columns: Sequence[GalleryColumn], class_names: Sequence[str], 
     pictures = []
     for row in range(rows):
         for column in filled:
-            pictures.append(_picture(column, row, scale, class_names) if row < len(column.images) else blank)
+            pictures.append(_picture(column, row, scale) if row < len(column.images) else blank)
+    drawn = {index for column in filled for row in column.classes for index in map(int, row)}
     titles = [real_label(kind) if column.title == "real" else column.title for column in filled]
-    return contact_sheet(pictures, len(filled), column_titles=titles, gap=8, font_size=15)
+    sheet = contact_sheet(pictures, len(filled), column_titles=titles, gap=8, font_size=15)
+    return np.concatenate([sheet, _legend(sheet.shape[1], sorted(drawn), class_names)]) if drawn else sheet
 
 
-def _picture(column: GalleryColumn, row: int, scale: float, class_names: Sequence[str]) -> U8:
+def _picture(column: GalleryColumn, row: int, scale: float) -> U8:
+    """One image with its boxes; names stand in the legend, where they hide nothing of a crowded scene."""
     boxes = column.boxes[row] if row < len(column.boxes) else None
     classes = [int(index) for index in column.classes[row]] if row < len(column.classes) else []
     if boxes is None:
         boxes, classes = np.empty((0, 4), np.float32), []
-    tags = [class_names[index] if 0 <= index < len(class_names) else str(index) for index in classes]
-    return draw_boxes(column.images[row], boxes, tags if tags else None, scale, classes if classes else None)
+    return draw_boxes(column.images[row], boxes, scale=scale, classes=classes or None)
+
+
+def _legend(width: int, classes: Sequence[int], class_names: Sequence[str], size: int = 15, gap: int = 8) -> U8:
+    """Class colours with their names, in as many lines as it takes; (h, width, 3) uint8."""
+    font: Any = ImageFont.load_default(size)
+    placed, x, y, line = [], gap, 0, size + gap
+    for index in classes:
+        name = class_names[index] if 0 <= index < len(class_names) else f"class {index}"
+        length = size + gap + math.ceil(font.getlength(name)) + 2 * gap
+        if x > gap and x + length > width:
+            x, y = gap, y + line
+        placed.append((x, y, name, class_colour(index)))
+        x += length
+    strip = Image.new("RGB", (width, y + line + gap // 2), PAPER)
+    draw = ImageDraw.Draw(strip)
+    for x, y, name, colour in placed:
+        draw.rectangle((x, y + 1, x + size - 1, y + size), outline=colour, width=3)
+        draw.text((x + size + gap, y), name, fill=INK, font=font)
+    return np.asarray(strip)
 
 
 def write_gallery(sheet: U8, path: Path) -> None:

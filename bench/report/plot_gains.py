@@ -92,7 +92,7 @@ def _panel(axis: Axes, items: Sequence[_Item], cells: Cells, tint: dict[str, str
     axis.set_ylim(len(items) - 0.4, -0.6)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_color(RULE if names else "none")
-    axis.locator_params(axis="x", nbins=4)
+    axis.locator_params(axis="x", nbins=5)
     axis.margins(x=0.08)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.arms import Arm
 from bench.report.cells import Cells
-from bench.report.style import INK, MUTED, panels, save, style, tints
+from bench.report.style import INK, MUTED, PANEL_COLUMNS, panels, save, style, tints
 from bench.report.words import real_label
 from bench.reported import Reported, hybrid_curves, same_name
 from bench.statistics import Interval
@@ -28,13 +28,18 @@ def plot_hybrid(cells: Cells, figures: Sequence[Reported], path: Path) -> bool:
         return False
     curves = hybrid_curves(figures, str(cells.summary.suite.get("paper") or ""))
     with style():
-        figure, axes = panels(len(models) + bool(curves), height=3.5)
+        count = len(models) + bool(curves)
+        figure, axes = panels(count, height=3.3, columns=2 if count in (2, 4) else PANEL_COLUMNS)
         tint = tints(cells)
         for axis, model in zip(axes, models, strict=False):
             _measured(axis, cells, model, tint, real)
         handles, labels = axes[0].get_legend_handles_labels()
         if curves:
             _reported(axes[-1], cells, curves, tint)
+        text = f"{cells.metric} on {real}; bars: 95 % t interval over replicates"
+        if cells.replicates < 2:
+            text = f"{cells.metric} on {real}; one replicate, no intervals"
+        figure.suptitle(text, x=0.01, ha="left", fontsize=9.5, color=MUTED)
         figure.legend(handles, labels, loc="outside lower left", ncols=min(4, len(labels)))
         save(figure, path)
     return True
