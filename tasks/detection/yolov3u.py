@@ -132,7 +132,7 @@ def _fit_to_short_training(module: nn.Module, num_classes: int, size: tuple[int,
 
 
 def _largest_stride(module: nn.Module) -> int:
-    return int(module.stride.max())  # type: ignore[operator, union-attr]
+    return int(module.stride.max())  # type: ignore[operator]
 
 
 @cache
