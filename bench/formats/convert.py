@@ -100,11 +100,11 @@ class Converter:
         digest = hashlib.sha256(data).hexdigest()
         if item.sha256 and digest != item.sha256:
             raise Broken("changed", item.where, f"{item.path} is not what the manifest says", "render or import again")
+        image, same = decode(data, item)
         first = self._digests.setdefault(digest, item.name)
         if first != item.name:
             what = f"{item.path} has the same bytes as {first}"
             raise Broken("duplicate", item.where, what, "remove one of the two")
-        image, same = decode(data, item)
         placement = place(*image.size, self.size, self.fit)
         kept, corners = self._boxes(item, placement)
         maps = self._maps(item, placement, kept)

@@ -13,7 +13,7 @@ from PIL import Image
 from bench.formats.geometry import PADDING
 
 HASH_SIDE = 16
-NEAR_BITS = 36
+NEAR_BITS = 24
 """Of 256 gradient bits, so many may differ."""
 NEAR_LEVELS = 12.0
 """And the mean difference of 16 x 16 thumbnails stays below so many of 255 levels."""

@@ -100,20 +100,21 @@ class _Checker:
     def images(self, coco: Entry, manifest: Entry) -> list[Fingerprint]:
         by_image = self._by_image(coco, len(manifest["classes"]))
         prints: list[Fingerprint] = []
-        names: dict[str, int] = {}
+        names: set[str] = set()
         pixels: dict[str, str] = {}
         known: set[Any] = set()
         for index, image in enumerate(_entries(coco, "images")):
             where = f"{self.annotations}: images[{index}]"
             name, key = image.get("file_name"), image.get("id")
+            twice = isinstance(key, (int, str)) and key in known
+            known.add(key if isinstance(key, (int, str)) else None)
             if not isinstance(name, str) or not isinstance(key, (int, str)):
                 self.problems.add("broken label", where, "no file_name or no id", "mend or remove the entry")
                 continue
-            if name in names or key in known:
+            if twice or name in names:
                 what = f"{name} or its id {key!r} occurs before"
                 self.problems.add("duplicate", where, what, "remove one of the two")
-            names.setdefault(name, index)
-            known.add(key)
+            names.add(name)
             found = self._image(name, image, by_image.get(key, []), manifest, f"{where} ({name})")
             if found is None:
                 continue
