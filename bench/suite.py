@@ -58,6 +58,7 @@ class Suite(_Part):
     metric: str = ""
     reference_arm: str = "synthetic"
     controls: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
     arms: tuple[str, ...]
     models: tuple[str, ...]
     arm_models: dict[str, tuple[str, ...]] = {}
