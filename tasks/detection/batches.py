@@ -41,7 +41,8 @@ class TrainingImages:
                 raise DataError(f"{record.path}: the image set has no boxes; a detector cannot be trained on it")
             if len(labels.boxes) and not bool((labels.boxes[:, 2:] > labels.boxes[:, :2]).all()):
                 raise DataError(f"{record.path}: a box without area; remove it from the annotations")
-            self.targets.append(Target(torch.from_numpy(labels.boxes.copy()), torch.from_numpy(labels.classes.copy())))
+            boxes, classes = torch.from_numpy(labels.boxes.copy()), torch.from_numpy(labels.classes.copy())
+            self.targets.append(Target(boxes.to(device), classes.to(device)))
         if not any(len(target.boxes) for target in self.targets):
             raise DataError(f"{data.records[0].root}: not one box in {len(data)} images; nothing to learn from")
 
@@ -56,7 +57,7 @@ class TrainingImages:
         for index, mirror in zip(indices, mirrored.tolist(), strict=True):
             target = self.targets[index]
             boxes = mirror_boxes(target.boxes, self.width) if mirror else target.boxes
-            targets.append(Target(boxes.to(self.device), target.classes.to(self.device)))
+            targets.append(Target(boxes, target.classes))
         return as_input(images, self.device), targets
 
 

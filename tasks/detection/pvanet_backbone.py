@@ -87,7 +87,8 @@ class MirroredBlock(nn.Module):
         """Where the shape changes, the shortcut projects the activated input (as conv3_1 of the paper's network)."""
         active = self.before(x)
         shortcut = x if self.project is None else self.project(active)
-        return shortcut + self.residual(active)
+        result: Tensor = shortcut + self.residual(active)
+        return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,15 @@ class RoIPooling(nn.Module):
         (feature,) = features.values()
         height, width = feature.shape[-2:]
         if feature.is_cuda or height * width > LARGEST_MAP:
-            return roi_align(feature, list(boxes), self.size, 1 / self.stride, self.samples)
+            kernel: Tensor = roi_align(feature, list(boxes), self.size, 1 / self.stride, self.samples)
+            return kernel
         everything = torch.cat(list(boxes)) / self.stride
         rows = self.weights(everything[:, 1], everything[:, 3], height)
         columns = self.weights(everything[:, 0], everything[:, 2], width)
-        pooled = []
-        counts = [len(box) for box in boxes]
-        for image, row, column in zip(feature, rows.split(counts), columns.split(counts), strict=True):
+        pooled, start = [], 0
+        for image, box in zip(feature, boxes, strict=True):
+            row, column = rows[start : start + len(box)], columns[start : start + len(box)]
+            start += len(box)
             flat = image.permute(1, 2, 0).reshape(height, -1)
             partial = (row.flatten(0, 1) @ flat).view(len(row), self.size, width, feature.shape[1])
             pooled.append(column[:, None] @ partial)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD as TorchvisionSSD
 
+from bench.errors import UsageError
 from tasks.detection.model import DetectionModel, Detections, DetectorConfig, Limits, Target, pretrained_weights_error
 from tasks.detection.torchvision_parts import BatchTransform, own_detections, torchvision_targets
 
@@ -52,10 +53,15 @@ class SSD(DetectionModel):
         if self.config.backbone == "vgg16":
             return self._vgg(num_classes)
         config = self.config
+        if config.pretrained:
+            raise UsageError(
+                'model.ssd.pretrained = true: there are published weights for model.ssd.backbone = "vgg16" alone; '
+                "choose it, or set model.ssd.pretrained = false"
+            )
         maps = len(config.box_sizes) - 1
         backbone = SmallPyramid(config.width, config.first_stride, maps)
         boxes = DefaultBoxGenerator([list(config.aspect_ratios)] * maps, scales=list(config.box_sizes))
-        module = TorchvisionSSD(backbone, boxes, size, num_classes + 1, iou_thresh=config.match_iou)
+        module: nn.Module = TorchvisionSSD(backbone, boxes, size, num_classes + 1, iou_thresh=config.match_iou)
         module.transform = BatchTransform(config.scale)
         return module
 
@@ -65,9 +71,10 @@ class SSD(DetectionModel):
 
         weights = VGG16_Weights.IMAGENET1K_FEATURES if self.config.pretrained else None
         try:
-            return ssd300_vgg16(weights=None, weights_backbone=weights, num_classes=num_classes + 1)
+            module: nn.Module = ssd300_vgg16(weights=None, weights_backbone=weights, num_classes=num_classes + 1)
         except OSError as error:
             raise pretrained_weights_error(self.name, error) from None
+        return module
 
     def loss(self, module: nn.Module, images: Tensor, targets: Sequence[Target]) -> Mapping[str, Tensor]:
         """Softmax loss with hard negatives 3 : 1, and smooth L1 of the boxes (eq. 1-3 of the paper)."""

@@ -99,7 +99,8 @@ class YOLOv3(DetectionModel):
                 box_iou(target.boxes * ratio.repeat(2), box).amax(0) if len(target.boxes) else box.new_zeros(len(box))
                 for target, box in zip(targets, boxes, strict=True)
             ]
-            return torch.stack(overlaps) > self.config.ignore_iou
+            ignored: Tensor = torch.stack(overlaps) > self.config.ignore_iou
+        return ignored
 
     def detect(self, module: nn.Module, images: Tensor, limits: Limits) -> list[Detections]:
         """See `DetectionModel.detect`; a score is objectness times class probability."""

@@ -167,4 +167,4 @@ def _quiet_import() -> Iterator[None]:
             os.environ.update(environment)
             torch.save = save
             np.set_printoptions(**numpy_options)
-            torch.set_printoptions(**torch_options)
+            torch.set_printoptions(**torch_options)  # type: ignore[no-untyped-call]
