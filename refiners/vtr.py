@@ -50,7 +50,7 @@ class Vtr(CycleGan):
 
     name = "vtr"
     version = 1
-    needs: ClassVar[frozenset[str]] = frozenset({"foreground"})
+    needs: ClassVar[frozenset[str]] = frozenset({"boxes"})  # masks where the set has them, else filled boxes
     Config: ClassVar[type[PluginConfig]] = VtrConfig
 
     def masks(
