@@ -12,6 +12,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 
 from bench.errors import UsageError
 from tasks.detection.model import DetectionModel, Detections, DetectorConfig, Limits, Target
+from tasks.detection.precision import keep_float32
 from tasks.detection.pvanet_backbone import PVANETBackbone, PVANETShape
 from tasks.detection.roi_pooling import RoIPooling
 from tasks.detection.torchvision_parts import BatchTransform, own_detections, torchvision_targets
@@ -92,6 +93,7 @@ class PVANET(DetectionModel):
         )
         module.roi_heads.box_roi_pool = RoIPooling(config.roi_size, shape.stride)
         module.transform = BatchTransform(config.scale, divisor=2 * shape.stride)
+        keep_float32(backbone, module.rpn.head, module.roi_heads.box_predictor)
         result: nn.Module = module
         return result
 

@@ -13,6 +13,7 @@ from torchvision.models.detection.ssd import SSD as TorchvisionSSD
 
 from bench.errors import UsageError
 from tasks.detection.model import DetectionModel, Detections, DetectorConfig, Limits, Target, pretrained_weights_error
+from tasks.detection.precision import keep_float32
 from tasks.detection.torchvision_parts import BatchTransform, own_detections, torchvision_targets
 
 
@@ -63,6 +64,7 @@ class SSD(DetectionModel):
         boxes = DefaultBoxGenerator([list(config.aspect_ratios)] * maps, scales=list(config.box_sizes))
         module: nn.Module = TorchvisionSSD(backbone, boxes, size, num_classes + 1, iou_thresh=config.match_iou)
         module.transform = BatchTransform(config.scale)
+        keep_float32(backbone, module.head)  # type: ignore[arg-type]
         return module
 
     def _vgg(self, num_classes: int) -> nn.Module:
@@ -74,6 +76,7 @@ class SSD(DetectionModel):
             module: nn.Module = ssd300_vgg16(weights=None, weights_backbone=weights, num_classes=num_classes + 1)
         except OSError as error:
             raise pretrained_weights_error(self.name, error) from None
+        keep_float32(module.backbone, module.head)  # type: ignore[arg-type]
         return module
 
     def loss(self, module: nn.Module, images: Tensor, targets: Sequence[Target]) -> Mapping[str, Tensor]:

@@ -25,6 +25,7 @@ from torch.nn import functional
 from torchvision.ops import box_convert
 
 from tasks.detection.model import DetectionModel, Detections, DetectorConfig, Limits, Target, pretrained_weights_error
+from tasks.detection.precision import to_float32, without_autocast
 from tasks.detection.suppression import suppress
 
 
@@ -87,13 +88,14 @@ class YOLOv3u(DetectionModel):
         height, width = images.shape[-2:]
         extent = torch.tensor([width, height, width, height], device=images.device)
         owners = [torch.full((len(target.boxes),), float(k)) for k, target in enumerate(targets)]
+        predictions = to_float32(module(self._input(images, _largest_stride(module))))
         batch = {
-            "img": self._input(images, _largest_stride(module)),
             "cls": torch.cat([target.classes for target in targets]).float()[:, None],
             "bboxes": box_convert(torch.cat([target.boxes for target in targets]), "xyxy", "cxcywh") / extent,
             "batch_idx": torch.cat(owners).to(images.device),
         }
-        parts: Tensor = module.loss(batch)[0] / len(images)  # type: ignore[operator]
+        with without_autocast(images.device):
+            parts: Tensor = module.loss(batch, predictions)[0] / len(images)  # type: ignore[operator]
         return {"box": parts[0], "class": parts[1], "distribution": parts[2]}
 
     def detect(self, module: nn.Module, images: Tensor, limits: Limits) -> list[Detections]:
