@@ -69,6 +69,7 @@ class Detection(Task):
         module = self._module(model, data, context)
         module.train()
         optimizer = make_optimizer(module, config.optimizer, options["learning_rate"], options["weight_decay"])
+        parameters = list(module.parameters())
         batches = Batches(len(data), options["batch_size"], context.seed)
 
         def step(i: int) -> dict[str, Tensor]:
@@ -81,7 +82,7 @@ class Detection(Task):
             optimizer.zero_grad(set_to_none=True)
             torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
             if config.gradient_clip:
-                nn.utils.clip_grad_norm_(module.parameters(), config.gradient_clip)
+                nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
             optimizer.step()
             return {name: loss.detach() for name, loss in losses.items()}
 
