@@ -122,11 +122,18 @@ def differing_settings(baseline: Side, run: Side) -> list[str]:
     if before is not None and after is not None and before != after:
         found.append(f"metric version is {after}, in the baseline {before}")
     if baseline.settings and run.settings:
-        for name in COMPARED_SETTINGS:
-            ours, theirs = run.settings.get(name), baseline.settings.get(name)
+        for name in (*COMPARED_SETTINGS, "world"):
+            ours, theirs = (_without_folders(side.settings.get(name)) for side in (run, baseline))
             if ours != theirs:
                 found.append(f"{name} is {ours}, in the baseline {theirs}")
     return found
+
+
+def _without_folders(value: Any) -> Any:
+    """Where a user keeps the images is no setting: absolute paths are left out of a table."""
+    if not isinstance(value, dict):
+        return value
+    return {key: one for key, one in value.items() if not (isinstance(one, str) and Path(one).is_absolute())}
 
 
 def folders() -> list[Path]:

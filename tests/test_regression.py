@@ -258,6 +258,12 @@ def test_another_metric_version_or_setting_is_exit_code_4() -> None:
     sides.append(replace(sides[0], settings={"size": 64, "title": "x"}))
     sides.append(replace(sides[0], settings={"size": 96, "title": "another title"}))
     assert [len(differing_settings(sides[0], side)) for side in sides] == [0, 1, 1, 0]
+    here, there, dim = (
+        replace(sides[0], settings={"size": 96, "world": {"root": str(Path(root).absolute()), "lamps": lamps}})
+        for root, lamps in (("a", 3), ("b", 3), ("a", 1))
+    )
+    assert differing_settings(here, there) == []
+    assert "lamps" in differing_settings(here, dim)[0]
     assert "metric version is 2" in differing_settings(sides[0], sides[1])[0]
     assert compare(sides[0], sides[1], metric="score", reference="synthetic").exit_code == 4
 
