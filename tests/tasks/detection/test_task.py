@@ -18,6 +18,7 @@ from bench.errors import DivergedError, LabelsHiddenError
 from bench.samples import ImageSet
 from tasks.detection import task as task_module
 from tasks.detection.model import Detections, Target
+from tasks.detection.pvanet import PVANET
 from tasks.detection.ssd import SSD
 from tasks.detection.task import Detection, coco_results
 
@@ -61,33 +62,35 @@ class Killed(Exception):
     """Stands for the end of the process."""
 
 
+@pytest.mark.parametrize("name", ["ssd", "pvanet"])
 def test_a_killed_training_ends_in_the_same_bytes(
-    make_set: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, make_set: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """SSD draws flips only; PVANET also draws the anchors and RoIs that it looks at, from torch's generator."""
+    model = small_ssd() if name == "ssd" else PVANET(PVANET.Config(width=0.125, head_width=16, dropout=0.5))
     data = make_set(6)
-    whole = detection().train(small_ssd(), data, Context(seed=3, directory=folder(tmp_path, "whole")))
+    whole = detection().train(model, data, Context(seed=3, directory=folder(tmp_path, "whole")))
 
-    plain = task_module.train
+    plain_train, plain_loss, calls = task_module.train, model.loss, []
 
     def save_always(*arguments: Any, **options: Any) -> None:
-        plain(*arguments, **options, checkpoint_seconds=-1.0)
+        plain_train(*arguments, **options, checkpoint_seconds=-1.0)
 
-    class Mortal(SSD):
-        calls = 0
-
-        def loss(self, module: torch.nn.Module, images: Tensor, targets: Sequence[Target]) -> Any:
-            self.calls += 1
-            if self.calls == 6:
-                raise Killed
-            return super().loss(module, images, targets)
+    def die_in_step_six(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 6:
+            raise Killed
+        return plain_loss(*arguments)
 
     monkeypatch.setattr(task_module, "train", save_always)
+    monkeypatch.setattr(model, "loss", die_in_step_six)
     context = Context(seed=3, directory=folder(tmp_path, "killed"), checkpoint=tmp_path / "checkpoint.pt")
     with pytest.raises(Killed):
-        detection().train(Mortal(SSD.Config(width=8)), data, context)
+        detection().train(model, data, context)
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 5
     torch.manual_seed(99)
-    assert same(whole, detection().train(small_ssd(), data, context))
+    assert same(whole, detection().train(model, data, context))
+    assert len(calls) == 6 + 3
 
 
 def test_arms_share_initial_weights_batches_and_steps(make_set: Make, tmp_path: Path) -> None:
