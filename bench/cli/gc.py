@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     for path in lists:
         kept |= set(json.loads(path.read_text()))
     freed = 0
-    for folder, key in [(store.path(key), key) for key in sorted(store.keys())] + [(p, p.name) for p in _leftovers(store.root)]:
+    for folder in [*(store.path(key) for key in sorted(store.keys())), *_leftovers(store.root)]:
+        key = folder.name
         if (key in kept and folder.parent.name != "damaged") or (store.root / "leases" / key).exists():
             continue
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
