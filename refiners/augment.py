@@ -34,6 +34,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Factor = Annotated[tuple[Positive, Positive], AfterValidator(_ordered)]
 Range = Annotated[tuple[NotNegative, NotNegative], AfterValidator(_ordered)]
+Quality = Annotated[int, Field(ge=1, le=100)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -58,7 +59,7 @@ class AugmentConfig(PluginConfig):
     """Gaussian blur: standard deviation in per cent of the image's shorter side."""
     noise: Range = (0.0, 0.05)
     """Sensor noise: standard deviation at mid grey, of the value range; half of it grows with the signal."""
-    jpeg: Annotated[tuple[int, int], AfterValidator(_ordered)] = (40, 95)
+    jpeg: Annotated[tuple[Quality, Quality], AfterValidator(_ordered)] = (40, 95)
     """JPEG quality, 1 to 100."""
     blur_probability: Probability = 0.7
     noise_probability: Probability = 0.7

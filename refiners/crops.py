@@ -47,8 +47,8 @@ class Batch:
 
     synthetic: Tensor
     real: Tensor
-    synthetic_mask: Tensor | None
-    real_mask: Tensor | None
+    synthetic_mask: Tensor | None = None
+    real_mask: Tensor | None = None
 
 
 class UnpairedCrops:
