@@ -43,7 +43,7 @@ class PVANET(DetectionModel):
         """
 
         scale: float = Field(default=1.0, gt=0)
-        width: float = Field(default=0.25, gt=0)
+        width: float = Field(default=0.375, gt=0)
         blocks: tuple[int, int, int, int] = (1, 2, 2, 1)
         stem_stride: int = Field(default=2, ge=1, le=2)
         stem_pool: bool = False

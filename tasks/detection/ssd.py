@@ -28,7 +28,7 @@ class SSD(DetectionModel):
     version = 1
 
     class Config(DetectorConfig):
-        """Options of SSD.
+        """Options of SSD. The defaults suit images of about 100 pixels, trained for 200 to 300 steps.
 
         Attributes:
             backbone: "small", or "vgg16" for SSD300.
@@ -44,9 +44,9 @@ class SSD(DetectionModel):
         backbone: Literal["small", "vgg16"] = "small"
         width: int = Field(default=24, ge=4)
         first_stride: Literal[4, 8] = 8
-        box_sizes: tuple[float, ...] = (0.14, 0.28, 0.5, 0.8)
+        box_sizes: tuple[float, ...] = (0.18, 0.28, 0.5)
         aspect_ratios: tuple[float, ...] = (2.0,)
-        match_iou: float = Field(default=0.5, gt=0, lt=1)
+        match_iou: float = Field(default=0.4, gt=0, lt=1)
         scale: float = Field(default=1.0, gt=0)
 
     def build(self, num_classes: int, size: tuple[int, int]) -> nn.Module:

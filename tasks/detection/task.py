@@ -48,9 +48,9 @@ class Detection(Task):
             score_threshold, nms_threshold, max_detections: which detections are kept.
         """
 
-        steps: int = Field(default=400, ge=1)
+        steps: int = Field(default=240, ge=1)
         batch_size: int = Field(default=8, ge=1)
-        learning_rate: float = Field(default=3e-3, gt=0)
+        learning_rate: float = Field(default=6e-3, gt=0)
         weight_decay: float = Field(default=0.02, ge=0)
         optimizer: Literal["adamw", "sgd"] = "adamw"
         schedule: Schedule = "one-cycle"

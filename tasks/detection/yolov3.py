@@ -34,7 +34,7 @@ class YOLOv3(DetectionModel):
         """
 
         width: float = Field(default=0.25, gt=0)
-        depth: float = Field(default=0.34, gt=0)
+        depth: float = Field(default=0.1, gt=0)
         scale: float = Field(default=1.0, gt=0)
         priors: tuple[tuple[float, float], ...] = (
             (0.13, 0.19), (0.15, 0.31), (0.24, 0.19), (0.24, 0.34), (0.35, 0.50), (0.50, 0.35),
