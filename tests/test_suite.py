@@ -3,17 +3,19 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
+from bench.plan import build_plan
 from bench.suite import built_in_suites, load_suite
 
 
 @pytest.mark.parametrize("name", sorted(built_in_suites()))
-def test_every_profile_of_every_built_in_suite_is_valid(name: str) -> None:
+def test_every_profile_of_every_built_in_suite_can_be_planned(name: str) -> None:
     import tomllib
 
     for profile in tomllib.loads(built_in_suites()[name].read_text())["profiles"]:
         suite = load_suite(name, profile)
         assert suite.profile == profile
         assert suite.reference_arm in suite.arms
+        assert build_plan(suite).cells
 
 
 def test_profile_and_settings_are_merged_in_that_order(toy_suite: Path) -> None:
