@@ -13,13 +13,14 @@ from bench.results import read_rows
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RUNS = sorted(path.parent.name for path in (ROOT / "results" / "baselines").glob("*/rows.csv"))
 
 
 def tables(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("|")]
 
 
-@pytest.mark.parametrize("run", sorted(path.parent.name for path in (ROOT / "results" / "baselines").glob("*/rows.csv")))
+@pytest.mark.parametrize("run", RUNS)
 def test_result_tables_are_those_of_the_committed_runs(run: str) -> None:
     block = re.search(rf"<!-- results: {run} -->\n(.*?)<!-- end -->", README, re.DOTALL)
     if block is None:
@@ -31,7 +32,7 @@ def test_result_tables_are_those_of_the_committed_runs(run: str) -> None:
     assert [line for line in shown if line not in written] == []
 
 
-@pytest.mark.parametrize("run", sorted(path.parent.name for path in (ROOT / "results" / "baselines").glob("*/rows.csv")))
+@pytest.mark.parametrize("run", RUNS)
 def test_committed_controls_gain_exactly_nothing(run: str) -> None:
     rows = read_rows(ROOT / "results" / "baselines" / run / "rows.csv")
     assert {row.status for row in rows} == {"ok"}

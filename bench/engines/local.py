@@ -5,6 +5,7 @@ One thread a worker is a choice: the bytes of a result then depend neither on th
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -176,8 +177,10 @@ class _Scheduler:
     def _assign(self, worker: _Worker, stage: Stage) -> None:
         del self.waiting[stage.key]
         worker.stage = stage
-        worker.pipe.send(stage)
         self.listen(Event(stage, "started"))
+        # A worker that died while idle is noticed by its sentinel, like one that dies at work.
+        with contextlib.suppress(OSError):
+            worker.pipe.send(stage)
 
     def _woken(self, busy: list[_Worker]) -> list[_Worker]:
         woken = wait([worker.pipe for worker in busy] + [worker.process.sentinel for worker in busy], timeout=1.0)

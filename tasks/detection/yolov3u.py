@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
@@ -156,9 +157,9 @@ def _quiet_import() -> Iterator[None]:
     """Undo what importing ultralytics does to a process, and keep it off the network.
 
     Unasked it looks up host names, may call pip, writes settings into the home directory, prints, sets
-    OMP_NUM_THREADS, replaces ``torch.save``, changes the print options of numpy and torch and warning filters.
+    OMP_NUM_THREADS, replaces ``torch.save`` and ``PIL.Image.open``, changes the print options of numpy and torch and warning filters.
     """
-    environment, save = dict(os.environ), torch.save
+    environment, save, image_open = dict(os.environ), torch.save, Image.open
     numpy_options, torch_options = np.get_printoptions(), torch._tensor_str.get_printoptions()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -168,6 +169,6 @@ def _quiet_import() -> Iterator[None]:
         finally:
             os.environ.clear()
             os.environ.update(environment)
-            torch.save = save
+            torch.save, Image.open = save, image_open  # type: ignore[assignment]
             np.set_printoptions(**numpy_options)
             torch.set_printoptions(**torch_options)  # type: ignore[no-untyped-call]

@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -184,15 +183,19 @@ def _kill_tree(pid: int | None) -> None:
 
 
 @pytest.mark.slow
-def test_two_runs_on_one_store_share_the_work_and_do_none_twice(toy_plan: Planner, store: Store) -> None:
+def test_two_runs_on_one_store_share_the_work_and_do_none_twice(
+    toy_plan: Planner, toy_suite: Path, store: Store
+) -> None:
     plan = toy_plan("replicates=1")
-    results: list[Failures] = []
-    threads = [threading.Thread(target=lambda: results.append(run(plan, store, workers=1))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [result.reasons for result in results] == [{}, {}]
+    context = multiprocessing.get_context("spawn")
+    toy = str(Path(__file__).parent.parent / "toy.py")
+    arguments = (str(store.root), str(toy_suite), toy, ["replicates=1"])
+    runs = [context.Process(target=_run_in_process, args=arguments) for _ in range(2)]
+    for process in runs:
+        process.start()
+    for process in runs:
+        process.join()
+    assert [process.exitcode for process in runs] == [0, 0]
     labels = [entry["label"] for entry in store.history()]
     assert sorted(labels) == sorted(set(labels))
     assert {row.status for row in collect.rows(plan, store)} == {"ok"}

@@ -22,7 +22,7 @@ installed = pytest.mark.skipif(importlib.util.find_spec("ultralytics") is None, 
 
 TRACES = """
 import os, sys, threading, warnings
-import numpy, torch, torchvision
+import numpy, PIL.Image, torch, torchvision
 import tasks.detection.yolov3u as module
 assert "ultralytics" not in sys.modules, "imported too early"
 seen = []
@@ -32,12 +32,12 @@ def watch(event, arguments):
         seen.append((event, str(arguments[:2])))
 sys.addaudithook(watch)
 before = (
-    dict(os.environ), torch.save, numpy.get_printoptions(), repr(torch._tensor_str.get_printoptions()),
+    dict(os.environ), torch.save, PIL.Image.open, numpy.get_printoptions(), repr(torch._tensor_str.get_printoptions()),
     list(warnings.filters), torch.get_num_threads(), threading.active_count(), sorted(os.listdir(os.environ["HOME"])),
 )
 network = module.YOLOv3u(module.YOLOv3u.Config(width=0.125, depth=0.1)).build(2, (64, 64))
 after = (
-    dict(os.environ), torch.save, numpy.get_printoptions(), repr(torch._tensor_str.get_printoptions()),
+    dict(os.environ), torch.save, PIL.Image.open, numpy.get_printoptions(), repr(torch._tensor_str.get_printoptions()),
     list(warnings.filters), torch.get_num_threads(), threading.active_count(), sorted(os.listdir(os.environ["HOME"])),
 )
 assert "ultralytics" in sys.modules
