@@ -157,7 +157,8 @@ def _quiet_import() -> Iterator[None]:
     """Undo what importing ultralytics does to a process, and keep it off the network.
 
     Unasked it looks up host names, may call pip, writes settings into the home directory, prints, sets
-    OMP_NUM_THREADS, replaces ``torch.save`` and ``PIL.Image.open``, changes the print options of numpy and torch and warning filters.
+    OMP_NUM_THREADS, replaces ``torch.save`` and ``PIL.Image.open``, changes the print options of numpy and torch and
+    the warning filters.
     """
     environment, save, image_open = dict(os.environ), torch.save, Image.open
     numpy_options, torch_options = np.get_printoptions(), torch._tensor_str.get_printoptions()
