@@ -64,9 +64,10 @@ def plot_losses(curves: Sequence[LossCurve], path: Path, most: int = 24) -> list
         for axis, (curve, steps, losses) in zip(axes, full, strict=True):
             everything = np.concatenate(list(losses.values()) or [np.ones(1)])
             positive = everything[everything > 0]
-            # Losses of one refiner differ by orders of magnitude; a linear axis would show the largest only.
-            if positive.size == everything.size and positive.max() / positive.min() > 30:
-                axis.set_yscale("log")
+            # Losses of one refiner differ by orders of magnitude; a linear axis would show the largest only. A loss may
+            # be 0 at a step (no foreground in the crop): such points are left out of a logarithmic axis.
+            if positive.size > 0.9 * everything.size and positive.max() / np.percentile(positive, 1) > 30:
+                axis.set_yscale("log", nonpositive="mask")
                 axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
                 axis.yaxis.set_major_formatter("{x:g}")
                 axis.yaxis.set_minor_formatter(NullFormatter())
