@@ -102,6 +102,7 @@ def environment(plan: Plan, store: Store) -> dict[str, Any]:
         "versions": {name: ", ".join(sorted(found)) for name, found in sorted((merged or _sets(versions())).items())},
         "score_version": plan.task.facts["score_version"],
         "devices": sorted({str(meta.get("device", "")) for meta in metas}),
+        "hardware": sorted({str(meta.get("hardware", "unknown")) for meta in metas}),
         "stage_seconds": round(sum(float(meta.get("seconds", 0)) for meta in metas), 1),
         "peak_mib": max((int(meta.get("peak_mib", 0)) for meta in metas), default=0),
         "stages": len(metas),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 import platform
 import shutil
 import time
@@ -94,7 +95,7 @@ def _compute(stage: Stage, store: Store, device: str, progress: Callable[[Progre
             "device": device,
             "source": stage.run.get("source", ""),
             "versions": versions(),
-            "host": platform.node(),
+            "hardware": hardware(device),
         }
         store.commit(stage.key, work / "out", meta)
         shutil.rmtree(work, ignore_errors=True)
@@ -179,6 +180,20 @@ def versions() -> dict[str, str]:
         if module is not None and hasattr(module, "__version__"):
             found[name] = str(module.__version__)
     return found
+
+
+def hardware(device: str) -> str:
+    """The GPU's name, or the processor's and how many cores this process may use."""
+    if device.startswith("cuda"):
+        import torch
+
+        return str(torch.cuda.get_device_name())
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} cores"
 
 
 def reset_peak_memory(device: str) -> None:
