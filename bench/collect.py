@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
@@ -75,7 +76,7 @@ def _cell_rows(plan: Plan, store: Store, cell: Cell, reasons: Mapping[str, str])
 
 def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: str) -> RunSummary:
     """Everything that the report needs, read from the store."""
-    suite = plan.suite.model_dump(mode="json", by_alias=True) | {"metric": headline(plan)}
+    suite = portable_suite(plan, out) | {"metric": headline(plan)}
     return RunSummary(
         out=out,
         suite=suite,
@@ -89,6 +90,16 @@ def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: 
         costs=costs(plan, store),
         notes=notes(plan, store),
     )
+
+
+def portable_suite(plan: Plan, out: Path) -> dict[str, Any]:
+    """The resolved suite as plain data; folders are relative to ``out``, so that a run can be moved and published."""
+    suite = plan.suite.model_dump(mode="json", by_alias=True)
+    suite["world"] = {
+        key: os.path.relpath(value, out) if isinstance(value, str) and Path(value).is_absolute() else value
+        for key, value in suite["world"].items()
+    }
+    return suite
 
 
 def environment(plan: Plan, store: Store) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def finish(plan: Plan, store: Store, out: Path, command: str, reasons: dict[str,
     """Write everything that ``--out`` gets; when nothing changed since the last time, only look."""
     out.mkdir(parents=True, exist_ok=True)
     results = collect.rows(plan, store, reasons)
-    suite = plan.suite.model_dump(mode="json", by_alias=True)
+    suite = collect.portable_suite(plan, out)
     mark = out / ".report.json"
     digest = key_of([[repr(row) for row in results], suite, sorted(plan.stages), source_digest()])
     done = Finished(out, results, collect.headline(plan))

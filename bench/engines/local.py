@@ -82,7 +82,7 @@ def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None
         now = time.monotonic()
         if now - last > PROGRESS_SECONDS or report.step == report.total:
             last = now
-            pipe.send(report)
+            _tell(pipe, report)
 
     while True:
         try:
@@ -92,7 +92,15 @@ def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None
         if stage is None:
             return
         last = 0.0
-        pipe.send(execute(stage, store, device=device, progress=progress))
+        _tell(pipe, execute(stage, store, device=device, progress=progress))
+
+
+def _tell(pipe: Connection, message: Progress | Outcome) -> None:
+    """Send a message to the run; a worker whose run is gone has nobody to tell and ends without a word."""
+    try:
+        pipe.send(message)
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(1)
 
 
 class _Scheduler:

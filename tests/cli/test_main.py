@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from bench.cli.main import VERBS, main
+from bench.collect import portable_suite
+from bench.plan import Plan
 from bench.results import read_rows
+from bench.store import Store
+from bench.suite import load_suite
 
 TOY = str(Path(__file__).parent.parent / "toy.py")
 
@@ -133,3 +137,11 @@ def test_list_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for name in ("vending", "toy-brighten", "toy-level", "detection", "pvanet", "vtr"):
         assert name in text
+
+
+def test_a_published_suite_names_no_folder_of_this_machine(toy_suite: Path, tmp_path: Path, store: Store) -> None:
+    (tmp_path / "renders").mkdir()
+    suite = load_suite(str(toy_suite))
+    suite = suite.model_copy(update={"world": {**suite.world, "folder": str(tmp_path / "renders")}})
+    plan = Plan(suite, None, None, "stand-in")  # type: ignore[arg-type]
+    assert portable_suite(plan, tmp_path / "runs" / "toy")["world"] == {"name": "toy-world", "folder": "../../renders"}
