@@ -1,5 +1,7 @@
-"""Arms: what a model is trained on. ``synthetic``, ``refined(R)``, ``real``, ``hybrid(S)``, ``joint(R)``.
+"""Arms: what a model is trained on. ``synthetic``, ``refined(R)``, ``real``, ``hybrid(S)``, ``joint(R)``, ...
 
+``joint(R)`` is the model that R itself trains together with its networks; ``separate(R)`` is like ``refined(R)``, with
+R trained without any task network.
 A sweep arm ``hybrid(S)@N`` adds N images of source S ("synthetic" or a refiner's name) to the labelled real ones.
 """
 
@@ -11,8 +13,8 @@ from typing import Literal
 
 from bench.errors import UsageError, did_you_mean
 
-Family = Literal["synthetic", "refined", "real", "hybrid", "joint"]
-_FAMILIES: tuple[Family, ...] = ("synthetic", "refined", "real", "hybrid", "joint")
+Family = Literal["synthetic", "refined", "real", "hybrid", "joint", "separate"]
+_FAMILIES: tuple[Family, ...] = ("synthetic", "refined", "real", "hybrid", "joint", "separate")
 _PATTERN = re.compile(r"^(?P<family>[a-z]+)(?:\((?P<source>[^()]+)\))?(?:@(?P<added>\d+))?$")
 
 
@@ -47,12 +49,12 @@ def parse_arm(text: str) -> Arm:
     for known in _FAMILIES:
         if match and family == known:
             source, added = match["source"] or "", match["added"]
-            if (known in ("refined", "hybrid", "joint")) != bool(source):
+            if (known in ("refined", "hybrid", "joint", "separate")) != bool(source):
                 shape = f"'{known}'" if source else f"'{known}(NAME)'"
                 raise UsageError(f"arm '{text}': write {shape}")
             if added is not None and known != "hybrid":
                 raise UsageError(f"arm '{text}': only hybrid arms take @N")
-            if known in ("refined", "joint") and source == "synthetic":
+            if known in ("refined", "joint", "separate") and source == "synthetic":
                 raise UsageError(f"arm '{text}': '{known}' takes a refiner's name")
             return Arm(known, source, None if added is None else int(added))
     raise UsageError(f"unknown arm '{text}'{did_you_mean(family, _FAMILIES)}")

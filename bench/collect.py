@@ -52,7 +52,7 @@ def _cell_rows(plan: Plan, store: Store, cell: Cell, reasons: Mapping[str, str])
             status, reason = "failed", failed
     for metric, value in values.items():
         yield Row(
-            suite=plan.suite.name,
+            suite=plan.suite.label,
             profile=plan.suite.profile,
             world=f"{plan.world.name}:{plan.world.version}",
             real_kind=plan.real_kind,
@@ -135,8 +135,8 @@ def costs(plan: Plan, store: Store) -> dict[str, float]:
 
 
 def _stages(plan: Plan, store: Store, kind: str) -> list[tuple[str, str]]:
-    """(plug-in name, key) of finished stages of a kind, first replicate first."""
-    return [(s.spec["plugin"]["name"], key) for key, s in plan.stages.items() if s.kind == kind and store.has(key)]
+    """(the suite's name for the refiner, key) of finished stages of a kind, first replicate first."""
+    return [(s.run["name"], key) for key, s in plan.stages.items() if s.kind == kind and store.has(key)]
 
 
 def curves(plan: Plan, store: Store) -> list[LossCurve]:

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from bench.samples import U8, ImageSet, RealKind, Sample
 
 if TYPE_CHECKING:
     import torch
+
+    from bench.learning import Learner
 
 State: TypeAlias = "Mapping[str, torch.Tensor]"
 """What a trained thing is: flat tensors by name. A string, so that contracts import no torch."""
@@ -50,6 +54,7 @@ class Context:
         checkpoint: file that long training saves to and goes on from, or None.
         precision: "fp32", or "bf16" (autocast, CUDA only).
         progress: call it as often as you like; the harness thins it out.
+        sensors: what the camera measures besides the image (`bench.samples.ImageSet.sensors`).
     """
 
     seed: int
@@ -58,6 +63,7 @@ class Context:
     checkpoint: Path | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
     progress: Callable[[Progress], None] = _silent
+    sensors: Mapping[str, float] = field(default_factory=dict)
 
 
 class Plugin:
@@ -112,16 +118,36 @@ class World(Plugin, ABC):
         return request.count
 
 
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """A refined image with refined sensor readings.
+
+    Attributes:
+        image: (H, W, 3) uint8.
+        depth: (H, W) float32 in metres, or None to keep the rendered one. Taken only where the suite's ``sensors`` list
+            depth, since it is a label otherwise, and labels are never a refiner's to change.
+    """
+
+    image: U8
+    depth: NDArray[np.float32] | None = None
+
+
 class Refiner(Plugin, ABC):
     """Maps synthetic images to realistic ones. Two required methods.
 
     Attributes:
         needs: kinds of synthetic labels that it reads (`bench.samples.LABELS`).
         trained: whether `fit` does anything; untrained refiners get no fit stage.
+        joint: whether it trains a downstream model together with its own networks (`fit_jointly`): arm ``joint(R)``.
+        refines: False for an adapter of features, which makes no images: it has the arm ``joint(R)`` and no other.
+        separable: whether `fit` works without a downstream model too: the arm ``separate(R)``.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
     trained: ClassVar[bool] = True
+    joint: ClassVar[bool] = False
+    refines: ClassVar[bool] = True
+    separable: ClassVar[bool] = False
 
     @property
     def copies(self) -> int:
@@ -134,9 +160,17 @@ class Refiner(Plugin, ABC):
         Leaves ``losses.csv`` and sample sheets in ``context.directory``.
         """
 
+    def fit_jointly(self, learner: Learner, synthetic: ImageSet, real: ImageSet, context: Context) -> None:
+        """Learn as `fit` does, and train ``learner.network`` with it; the harness keeps ``learner.state()`` as well.
+
+        Called instead of `fit` where `joint` is set. The learner has the steps, batch size, loss and initial weights
+        that the same model has in every other arm of the replicate.
+        """
+        raise NotImplementedError(f"refiner '{self.name}' has no task network")
+
     @abstractmethod
-    def refine(self, samples: Sequence[Sample], context: Context) -> list[U8]:
-        """Return one (H, W, 3) uint8 image per sample, same size as the input.
+    def refine(self, samples: Sequence[Sample], context: Context) -> Sequence[U8 | Refined]:
+        """Return one (H, W, 3) uint8 image per sample, same size as the input, or a `Refined` with sensor readings.
 
         The result for a sample depends on the weights, the sample and ``context.seed`` alone, never on its batch.
         The harness writes the images and copies the labels, so a refiner cannot corrupt them.
@@ -181,6 +215,12 @@ class Task(Plugin, ABC):
     @abstractmethod
     def train(self, model: Any, data: ImageSet, context: Context) -> State:
         """Train ``model`` (a `Model` of this task) from scratch; return its state as flat tensors."""
+
+    def learner(self, model: Any, data: ImageSet, context: Context) -> Learner:
+        """``model`` ready to be trained in a refiner's own loop; raises `UsageError` for a task without such a way."""
+        from bench.errors import UsageError
+
+        raise UsageError(f"task '{self.name}' has no joint training; leave out the joint(...) arms")
 
     @abstractmethod
     def predict(self, model: Any, state: State, data: ImageSet, context: Context) -> None:

@@ -91,7 +91,14 @@ def _source(found: plugins.Found) -> str:
 
 def _facts(kind: str, plugin: Any) -> dict[str, Any]:
     if kind == "refiner":
-        return {"trained": plugin.trained, "copies": plugin.copies, "needs": sorted(plugin.needs)}
+        return {
+            "trained": plugin.trained,
+            "copies": plugin.copies,
+            "needs": sorted(plugin.needs),
+            "joint": plugin.joint,
+            "refines": plugin.refines,
+            "separable": plugin.separable,
+        }
     if kind == "task":
         return {
             "metrics": dict(plugin.metrics),

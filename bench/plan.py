@@ -140,8 +140,9 @@ class _Builder:
             if plan.models[name].facts["task"] != suite.task:
                 raise UsageError(f"model '{name}' is for task '{plan.models[name].facts['task']}', not '{suite.task}'")
         for name in suite.refiners():
-            plan.refiners[name] = describe("refiner", name, suite.refiner.get(name, {}), self.memory)
+            plan.refiners[name] = describe("refiner", *suite.refiner_plugin(name), self.memory)
         self._check_tables()
+        self._check_arms()
         for described in (plan.world, *plan.models.values(), *plan.refiners.values()):
             if described.skip:
                 plan.skipped[described.name] = described.skip
@@ -158,9 +159,21 @@ class _Builder:
             raise UsageError("nothing is left to run; loosen --only")
         return plan
 
+    def _check_arms(self) -> None:
+        """Arms that a refiner cannot have, one line each."""
+        for arm in self.suite.parsed_arms():
+            facts = self.plan.refiners[arm.refiner].facts if arm.refiner else {}
+            if facts and not facts["refines"] and arm.family != "joint":
+                raise UsageError(f"arm '{arm}': '{arm.refiner}' refines no images; it has the arm joint({arm.refiner})")
+            if arm.family == "joint" and not facts["joint"]:
+                raise UsageError(f"arm '{arm}': '{arm.refiner}' trains no task network; write refined({arm.refiner})")
+            if arm.family == "separate" and not facts["separable"]:
+                raise UsageError(f"arm '{arm}': '{arm.refiner}' cannot be trained apart from its task network")
+
     def _check_tables(self) -> None:
+        bases = [self.suite.refiner_plugin(name)[0] for name in self.suite.refiners()]
         for table, used, known in (
-            ("refiner", self.suite.refiner, self.suite.refiners()),
+            ("refiner", self.suite.refiner, [*self.suite.refiners(), *bases]),
             ("model", self.suite.model, self.suite.models),
         ):
             for name in used:
@@ -201,16 +214,36 @@ class _Builder:
         run = {"plugin": ["world", self.world_name, self.plan.world.config], "source": self.plan.world.source}
         return self.plan.add(Stage("render", f"render {domain} {split} ({count})", spec, {}, run)), count
 
-    def _refined(self, name: str, replicate: int) -> tuple[str, int, tuple[str, ...]]:
-        """Stages that make the refined set; returns its key, its number of images, and the keys that it cost."""
+    def _fitted(self, name: str, replicate: int, model: str = "") -> str:
+        """The stage that trains a refiner, together with ``model`` where one is given; returns its key."""
+        refiner, inputs = self.plan.refiners[name], {"synthetic": self.synthetic[0], "real": self.real[0]}
+        spec = self._spec("fit", refiner, replicate, inputs)
+        plugin = ["refiner", refiner.name, refiner.config]
+        run: dict[str, Any] = {"plugin": plugin, "source": refiner.source, "name": name}
+        label = f"fit {name} #{replicate}"
+        if model:
+            described, task = self.plan.models[model], self.plan.task
+            spec |= {"model": described.identity, "task": task.identity}
+            run |= {"model": ["model", model, described.config], "task": ["task", task.name, task.config]}
+            run["train_seed"] = spec["train_seed"] = self._seed("train", replicate)
+            label = f"fit {name} with {model} #{replicate}"
+        return self.plan.add(Stage("fit", label, spec, inputs, run))
+
+    def _refined(self, arm: Arm, replicate: int) -> tuple[str, int, tuple[str, ...]]:
+        """Stages that make the refined set; returns its key, its number of images, and the keys that it cost.
+
+        A refiner with a task network is trained with the first model of the suite; `separate` arms leave it out.
+        """
+        name = arm.source
         refiner, inputs, keys = self.plan.refiners[name], {"synthetic": self.synthetic[0]}, []
-        run = {"plugin": ["refiner", name, refiner.config], "source": refiner.source}
+        label = name if arm.family != "separate" else f"{name}, trained apart"
+        run = {"plugin": ["refiner", refiner.name, refiner.config], "source": refiner.source, "name": label}
         if refiner.facts["trained"]:
-            fit = self._spec("fit", refiner, replicate, {"synthetic": self.synthetic[0], "real": self.real[0]})
-            keys.append(self.plan.add(Stage("fit", f"fit {name} #{replicate}", fit, fit["inputs"], run)))
+            alone = arm.family == "separate" or not refiner.facts["joint"]
+            keys.append(self._fitted(name, replicate, "" if alone else self.suite.models[0]))
             inputs["fit"] = keys[0]
         spec = self._spec("refine", refiner, replicate, inputs)
-        keys.append(self.plan.add(Stage("refine", f"refine with {name} #{replicate}", spec, inputs, run)))
+        keys.append(self.plan.add(Stage("refine", f"refine with {label} #{replicate}", spec, inputs, run)))
         return keys[-1], self.synthetic[1] * refiner.facts["copies"], tuple(keys)
 
     def _spec(self, stage: Kind, plugin: Description, replicate: int, inputs: dict[str, str]) -> dict[str, Any]:
@@ -221,12 +254,16 @@ class _Builder:
             "inputs": inputs,
             "seed": self._seed(stage, replicate),
             "precision": self.suite.precision,
+            **self._sensors(),
         }
+
+    def _sensors(self) -> dict[str, Any]:
+        return {"sensors": self.suite.sensors} if self.suite.sensors else {}
 
     def _data(self, arm: Arm, replicate: int) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         """What an arm trains on: parts of (set key, how many, seed of the draw), and the refiner's stages."""
         if arm.source and arm.source != "synthetic":
-            key, available, costs = self._refined(arm.source, replicate)
+            key, available, costs = self._refined(arm, replicate)
         else:
             key, available, costs = self.synthetic[0], self.synthetic[1], ()
         # The same draws in every arm of a replicate: the subset seed knows neither arm nor refiner.
@@ -246,24 +283,19 @@ class _Builder:
         reason = next((text for text in reasons if text), "")
         if reason:
             return Cell(model, arm, replicate, skip=reason)
-        data, costs = self._data(arm, replicate)
-        inputs = {f"set{number}": part["set"] for number, part in enumerate(data)}
         name = f"{model} on {arm} #{replicate}"
-        train = {
-            "stage": "train",
-            "schema": STAGE_SCHEMA["train"],
-            "plugin": described.identity,
-            "task": plan.task.identity,
-            "data": data,
-            "seed": self._seed("train", replicate),
-            "precision": self.suite.precision,
-        }
-        run = {
+        run: dict[str, Any] = {
             "plugin": ["model", model, described.config],
             "task": ["task", plan.task.name, plan.task.config],
             "source": described.source,
         }
-        train_key = plan.add(Stage("train", f"train {name}", train, inputs, run))
+        if arm.family == "joint":
+            # R's own training is the model's training: what is predicted with lies in the fit's artifact.
+            train_key = self._fitted(arm.source, replicate, model)
+            costs: tuple[str, ...] = (train_key,)
+            run["joint"] = True
+        else:
+            train_key, costs = self._trained(model, arm, replicate, run)
         predict = {
             "stage": "predict",
             "schema": STAGE_SCHEMA["predict"],
@@ -271,6 +303,7 @@ class _Builder:
             "test": self.test[0],
             "plugin": described.identity,
             "task": plan.task.identity,
+            **self._sensors(),
         }
         predict_key = plan.add(
             Stage("predict", f"predict {name}", predict, {"model": train_key, "test": self.test[0]}, run)
@@ -287,3 +320,19 @@ class _Builder:
             Stage("score", f"score {name}", score, {"predictions": predict_key, "test": self.test[0]}, run)
         )
         return Cell(model, arm, replicate, train_key, score_key, costs)
+
+    def _trained(self, model: str, arm: Arm, replicate: int, run: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        """The train stage of a cell; returns its key, and the keys of the refiner's stages."""
+        data, costs = self._data(arm, replicate)
+        inputs = {f"set{number}": part["set"] for number, part in enumerate(data)}
+        train = {
+            "stage": "train",
+            "schema": STAGE_SCHEMA["train"],
+            "plugin": self.plan.models[model].identity,
+            "task": self.plan.task.identity,
+            "data": data,
+            "seed": self._seed("train", replicate),
+            "precision": self.suite.precision,
+            **self._sensors(),
+        }
+        return self.plan.add(Stage("train", f"train {model} on {arm} #{replicate}", train, inputs, run)), costs

@@ -111,11 +111,12 @@ def _kind(node: ast.ClassDef, values: dict[str, Any], module: str) -> Kind | Non
     if module.startswith("bench.worlds"):
         return "world"
     methods = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+    task = {"train", "predict", "score"} <= methods or "headline" in values
     if module.startswith("tasks"):
-        return "task" if {"train", "predict", "score"} <= methods else "model"
+        return "task" if task else "model"
     if "image_set" in methods:
         return "world"
-    if {"train", "predict", "score"} <= methods:
+    if task:
         return "task"
     return "model" if "task" in values else "refiner"
 

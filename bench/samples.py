@@ -107,6 +107,8 @@ class ImageSet:
         background_files: empty-scene templates of the real camera, where the world has them.
         digest: sha256 of the manifest's file list; for a view, of the digests that it was made from.
         hidden: whether labels were taken away (`unlabelled`).
+        sensors: kinds of labels that the camera at work measures too (a depth sensor), each with the span in its unit
+            that becomes the network's [-1, 1]. They are inputs, not answers: `unlabelled` leaves them readable.
     """
 
     records: tuple[Record, ...]
@@ -117,6 +119,7 @@ class ImageSet:
     digest: str
     background_files: tuple[Path, ...] = ()
     hidden: bool = False
+    sensors: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -126,7 +129,7 @@ class ImageSet:
 
     def __getitem__(self, index: int) -> Sample:
         record = self.records[index]
-        labels = Labels() if self.hidden else self.labels(index)
+        labels = Labels() if self.hidden and not self.has else self.labels(index)
         return Sample(record.id, self.image(index), record.group, labels)
 
     @property
@@ -174,7 +177,7 @@ class ImageSet:
 
     def labels(self, index: int) -> Labels:
         """Every label that the set has for one image; raises `LabelsHiddenError` on an unlabelled view."""
-        if self.hidden:
+        if self.hidden and not self.has:
             raise LabelsHiddenError(f"{self.records[index].id}: labels are hidden here (rule 1: no real label is read)")
         record, has = self.records[index], self.has
         boxes = np.asarray(record.boxes, np.float32).reshape(-1, 4) if "boxes" in has else None
@@ -197,8 +200,16 @@ class ImageSet:
         return [np.asarray(read_png(path))[..., :3].astype(np.uint8) for path in self.background_files]
 
     def unlabelled(self) -> ImageSet:
-        """The same images with every label taken away."""
-        return replace(self, has=frozenset(), hidden=True)
+        """The same images with every label taken away; what `sensors` measures stays."""
+        records = tuple(replace(record, boxes=(), classes=(), vectors={}) for record in self.records)
+        return replace(self, records=records, has=self.has & frozenset(self.sensors), hidden=True)
+
+    def sensed(self, sensors: Mapping[str, float]) -> ImageSet:
+        """The same set, seen by a camera that measures ``sensors`` too; raises `DataError` where the set lacks one."""
+        missing = frozenset(sensors) - self.has
+        if missing:
+            raise DataError(f"sensors: the {self.domain} images have no {', '.join(sorted(missing))}")
+        return replace(self, sensors=dict(sensors))
 
     def subset(self, indices: Sequence[int]) -> ImageSet:
         """A view over some of the samples, in the given order."""

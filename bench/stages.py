@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts import Context, Progress, SplitRequest, State
+from bench.contracts import Context, Progress, Refined, SplitRequest, State
 from bench.describe import construct
 from bench.errors import DataError
 from bench.formats.layout import ImageSetWriter, open_image_set
 from bench.plan import Stage
-from bench.samples import ImageSet
+from bench.samples import ImageSet, Labels, Sample
 from bench.seeds import derive
 from bench.store import Store
 
 WEIGHTS = "weights.safetensors"
+TASK_WEIGHTS = "task.safetensors"
+"""The model that a refiner trained with it, beside the refiner's own `WEIGHTS`."""
 REFINE_BATCH = 16
 
 
@@ -29,7 +31,13 @@ def run_stage(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     Raises:
         BenchError: one line for bad data, divergence, and the like; nothing is committed then.
     """
-    return _FUNCTIONS[stage.kind](stage, store, context)
+    return _FUNCTIONS[stage.kind](stage, store, replace(context, sensors=stage.spec.get("sensors", {})))
+
+
+def _open(stage: Stage, store: Store, key: str) -> ImageSet:
+    images = open_image_set(store.path(key))
+    sensors = stage.spec.get("sensors", {})
+    return images.sensed(sensors) if sensors else images
 
 
 def _plugin(stage: Stage, which: str = "plugin") -> Any:
@@ -46,21 +54,28 @@ def _render(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
 
 def _fit(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     refiner = _plugin(stage)
-    synthetic = open_image_set(store.path(stage.inputs["synthetic"]))
-    real = open_image_set(store.path(stage.inputs["real"])).unlabelled()
+    synthetic = _open(stage, store, stage.inputs["synthetic"])
+    real = _open(stage, store, stage.inputs["real"]).unlabelled()
     missing = refiner.needs - synthetic.has
     if missing:
         raise DataError(
             f"refiner '{refiner.name}' needs {', '.join(sorted(missing))} of the synthetic images, not there"
         )
-    refiner.fit(synthetic, real, context)
+    if "model" in stage.spec:
+        task, model = _plugin(stage, "task"), _plugin(stage, "model")
+        # The seed of the model is that of the train stages, so its initial weights are those of the other arms.
+        learner = task.learner(model, synthetic, replace(context, seed=stage.run["train_seed"]))
+        refiner.fit_jointly(learner, synthetic, real, context)
+        save_state(context.directory / TASK_WEIGHTS, learner.state())
+    else:
+        refiner.fit(synthetic, real, context)
     save_state(context.directory / WEIGHTS, refiner.state_dict())
     return {"count": len(synthetic), "steps": last_step(context.directory)}
 
 
 def _refine(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     refiner = _plugin(stage)
-    synthetic = open_image_set(store.path(stage.inputs["synthetic"]))
+    synthetic = _open(stage, store, stage.inputs["synthetic"])
     if "fit" in stage.inputs:
         refiner.load_state_dict(load_state(store.path(stage.inputs["fit"]) / WEIGHTS))
     writer = ImageSetWriter(
@@ -77,7 +92,9 @@ def _refine(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
         for start in range(0, len(synthetic), REFINE_BATCH):
             samples = [synthetic[i] for i in range(start, min(start + REFINE_BATCH, len(synthetic)))]
             images = refiner.refine(samples, seeded)
-            for sample, image in zip(samples, images, strict=True):
+            for sample, made in zip(samples, images, strict=True):
+                refined = made if isinstance(made, Refined) else Refined(made)
+                image = refined.image
                 if image.shape != sample.image.shape or image.dtype != np.uint8:
                     raise DataError(
                         f"refiner '{refiner.name}': {sample.id} came back as {image.dtype} {image.shape}, "
@@ -85,18 +102,27 @@ def _refine(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
                     )
                 # The labels are the harness's own copy: a refiner cannot corrupt them.
                 id = sample.id if refiner.copies == 1 else f"{sample.id}-{copy}"
-                writer.add(id, image, sample.labels, group=sample.group)
+                writer.add(id, image, _labels(sample, refined, context), group=sample.group)
             done += len(samples)
             context.progress(Progress(done, total))
     writer.close()
     return {"count": total}
 
 
+def _labels(sample: Sample, refined: Refined, context: Context) -> Labels:
+    """The sample's labels; depth is the refined one where it is a sensor's reading and the refiner gave one."""
+    if refined.depth is None or "depth" not in context.sensors:
+        return sample.labels
+    if sample.labels.depth is None or refined.depth.shape != sample.labels.depth.shape:
+        raise DataError(f"{sample.id}: refined depth is {refined.depth.shape}, not the size of the rendered one")
+    return replace(sample.labels, depth=refined.depth)
+
+
 def training_data(stage: Stage, store: Store) -> ImageSet:
     """The images that a train stage sees: each part a seeded draw from one set, joined in order."""
     parts = []
     for part in stage.spec["data"]:
-        images = open_image_set(store.path(part["set"]))
+        images = _open(stage, store, part["set"])
         if part["count"] < len(images):
             order = np.random.default_rng(part["seed"]).permutation(len(images))[: part["count"]]
             images = images.subset(sorted(int(index) for index in order))
@@ -120,8 +146,9 @@ def _train(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
 
 def _predict(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     task, model = _plugin(stage, "task"), _plugin(stage)
-    state = load_state(store.path(stage.inputs["model"]) / WEIGHTS)
-    test = open_image_set(store.path(stage.inputs["test"])).unlabelled()
+    weights = store.path(stage.inputs["model"]) / (TASK_WEIGHTS if stage.run.get("joint") else WEIGHTS)
+    state = load_state(weights)
+    test = _open(stage, store, stage.inputs["test"]).unlabelled()
     task.predict(model, state, test, context)
     return {"count": len(test)}
 

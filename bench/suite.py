@@ -63,6 +63,8 @@ class Suite(_Part):
     models: tuple[str, ...]
     arm_models: dict[str, tuple[str, ...]] = {}
     profile: str
+    variant: str = ""
+    sensors: dict[str, float] = {}
     size: int = Field(ge=16, le=4096)
     replicates: int = Field(ge=1)
     precision: str = Field(default="fp32", pattern="^(fp32|bf16)$")
@@ -82,6 +84,24 @@ class Suite(_Part):
         for source in self.sweep.sources:
             arms += [Arm("hybrid", source, added) for added in self.sweep.added]
         return arms
+
+    @property
+    def label(self) -> str:
+        """Name of the suite, and of the variant where one was chosen: what rows call it."""
+        return f"{self.name}/{self.variant}" if self.variant else self.name
+
+    def refiner_plugin(self, name: str) -> tuple[str, dict[str, Any]]:
+        """Plug-in and configuration of a refiner of this suite.
+
+        ``[refiner.NAME] base = "R"`` makes NAME a second configuration of R: R's own table with NAME's over it.
+        """
+        own = {key: value for key, value in self.refiner.get(name, {}).items() if key != "base"}
+        base = self.refiner.get(name, {}).get("base")
+        if base is None:
+            return name, own
+        if not isinstance(base, str) or "base" in self.refiner.get(base, {}):
+            raise UsageError(f"[refiner.{name}]: base must be the name of a plug-in, not of another variant")
+        return base, {**self.refiner.get(base, {}), **own}
 
     def runs(self, model: str, arm: Arm) -> bool:
         """Whether a model is trained on an arm (`arm_models` and the sweep name fewer models than the suite)."""
@@ -113,8 +133,13 @@ def suite_path(name: str) -> Path:
     raise UsageError(f"unknown suite '{name}'{did_you_mean(name, built_in)}; a file of your own ends in .toml")
 
 
-def load_suite(name: str, profile: str | None = None, settings: Sequence[str] = ()) -> Suite:
-    """Read a suite, merge its profile and ``KEY=VALUE`` settings over it, and validate it.
+def load_suite(
+    name: str, profile: str | None = None, settings: Sequence[str] = (), variant: str | None = None
+) -> Suite:
+    """Read a suite, merge its profile, variant and ``KEY=VALUE`` settings over it, in that order, and validate it.
+
+    A variant is another question asked of the same images (an ablation, a second table of the paper): the table
+    ``[variants.NAME]``, with ``[variants.NAME.profiles.P]`` for what differs by profile. It shares seeds and artifacts.
 
     Raises:
         UsageError: a missing file, broken TOML, or an unknown profile, key or value; one line each.
@@ -129,6 +154,13 @@ def load_suite(name: str, profile: str | None = None, settings: Sequence[str] = 
     if chosen not in (profiles or PROFILES):
         raise UsageError(f"{path.name}: unknown profile '{chosen}'{did_you_mean(chosen, profiles or PROFILES)}")
     data = _merge(data, profiles.get(chosen, {}))
+    variants = data.pop("variants", {})
+    if variant:
+        if variant not in variants:
+            raise UsageError(f"{path.name}: unknown variant '{variant}'{did_you_mean(variant, variants)}")
+        own = dict(variants[variant])
+        by_profile = own.pop("profiles", {})
+        data = _merge(_merge(data, own), by_profile.get(chosen, {})) | {"variant": variant}
     for setting in settings:
         apply_setting(data, setting)
     if isinstance(data.get("world"), str):

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.tolerance is not None and not args.tolerance >= 0:
         raise UsageError(f"--tolerance {args.tolerance}: must be 0 or more")
     suite = open_suite(args)
-    path = args.baseline or default_baseline(suite.name, suite.profile)
+    path = args.baseline or default_baseline(suite.label.replace("/", "-"), suite.profile)
     path = path / "rows.csv" if path.is_dir() else path
     if not path.is_file() and not args.update:
         raise IncompleteError(f"{path}: no such baseline, so 0 cells were compared; `--update` makes it from a run")

@@ -18,6 +18,7 @@ def add_suite_options(parser: argparse.ArgumentParser) -> None:
     """``--suite`` and everything that changes what it resolves to."""
     parser.add_argument("--suite", required=True, metavar="NAME", help="a built-in suite, or a TOML file of your own")
     parser.add_argument("--profile", metavar="P", help="size of the suite: smoke, quick (default), standard, full")
+    parser.add_argument("--variant", metavar="V", help="another question asked of the same images: [variants.V]")
     parser.add_argument("--replicates", type=int, metavar="N", help="paired repetitions")
     parser.add_argument(
         "--only",
@@ -66,13 +67,13 @@ def open_suite(args: argparse.Namespace) -> Suite:
         if args.replicates < 1:
             raise UsageError(f"--replicates {args.replicates}: must be 1 or more")
         settings = [*settings, f"replicates={args.replicates}"]
-    return load_suite(args.suite, args.profile, settings)
+    return load_suite(args.suite, args.profile, settings, args.variant)
 
 
 def out_directory(args: argparse.Namespace, suite: Suite) -> Path:
     """``--out``, or ``runs/<suite>-<profile>``."""
     given: Path | None = args.out
-    return given or Path("runs") / f"{suite.name}-{suite.profile}"
+    return given or Path("runs") / "-".join(part for part in (suite.name, suite.variant, suite.profile) if part)
 
 
 def command_text(args: argparse.Namespace) -> str:

@@ -60,7 +60,7 @@ def numbers_of(cells: Cells, metric: str | None = None) -> Numbers:
 def refined_arms(cells: Cells) -> list[str]:
     """Arms that rest on a refiner without real labels, controls left out."""
     return [
-        str(arm) for arm in cells.arms if arm.family in ("refined", "joint") and not cells.is_control(arm)
+        str(arm) for arm in cells.arms if arm.family in ("refined", "joint", "separate") and not cells.is_control(arm)
     ]  # fmt: skip
 
 

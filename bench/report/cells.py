@@ -166,7 +166,7 @@ class Cells:
 
     def _gap(self, model: str, arm: str, metric: str) -> Interval:
         """Only for arms without labelled real images: a hybrid does not close the gap, it starts beyond it."""
-        if parse_arm(arm).family not in ("refined", "joint"):
+        if parse_arm(arm).family not in ("refined", "joint", "separate"):
             return NONE
         three = [self.values(model, name, metric) for name in (arm, self.reference, "real")]
         shared = [r for r in three[0] if r in three[1] and r in three[2]]

@@ -33,6 +33,7 @@ def definitions(cells: Cells) -> dict[str, str]:
         "refined(R)": "The same images made more realistic by refiner R, with the same labels. R was fitted to the "
         "synthetic images and to real images without labels.",
         "joint(R)": "The task network that R trains together with its refinement.",
+        "separate(R)": "As refined(R), with R trained on its own, without any task network.",
         "hybrid(S), hybrid(S)@N": "Labelled real images and images of S (synthetic, or a refiner’s); @N says how many "
         "of S were added.",
         "replicate": "One repetition of everything with other seeds. The same replicate shares its seeds across arms, "

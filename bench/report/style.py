@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by all common kinds of colour vision; their yellow is too pale for lines.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#44AA99")
 INK, MUTED, RULE = "#1f2933", "#616e7c", "#cbd2d9"
-MARKERS = {"synthetic": "o", "refined": "o", "real": "*", "hybrid": "s", "joint": "D"}
+MARKERS = {"synthetic": "o", "refined": "o", "real": "*", "hybrid": "s", "joint": "D", "separate": "v"}
 DPI = 144
 PANEL_COLUMNS = 3
 

@@ -18,7 +18,7 @@ from bench.training import Batches, autocast, evaluating, step_generator, train
 from tasks.detection.batches import TrainingImages, as_input, image_tensor
 from tasks.detection.evaluation import coco_scores
 from tasks.detection.model import DetectionModel, Detections, Limits
-from tasks.detection.optimization import Schedule, learning_rate_factor, make_optimizer, set_learning_rate
+from tasks.optimization import Schedule, learning_rate_factor, make_optimizer, set_learning_rate
 
 
 class Detection(Task):
@@ -42,7 +42,7 @@ class Detection(Task):
         Attributes:
             steps, batch_size, learning_rate, weight_decay: see `tasks.detection.model.DetectorConfig`.
             optimizer: AdamW, or SGD with Nesterov momentum.
-            schedule, warmup: see `tasks.detection.optimization.learning_rate_factor`.
+            schedule, warmup: see `tasks.optimization.learning_rate_factor`.
             flip: probability of mirroring a training image.
             gradient_clip: largest norm of the gradient; 0 switches clipping off.
             score_threshold, nms_threshold, max_detections: which detections are kept.

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.detection.optimization import learning_rate_factor, make_optimizer, set_learning_rate
+from tasks.optimization import learning_rate_factor, make_optimizer, set_learning_rate
 
 
 def test_one_cycle() -> None:

@@ -1,0 +1,82 @@
+"""Images, and what a camera's other sensors measure, as the channels of a network's input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.contracts import Refined
+from bench.errors import DataError
+from bench.samples import ImageSet, Sample
+
+KNOWN_SENSORS = ("depth",)
+
+
+def channel_count(sensors: Mapping[str, float]) -> int:
+    """3 for red, green and blue, and one a sensor."""
+    unknown = set(sensors) - set(KNOWN_SENSORS)
+    if unknown:
+        raise DataError(f"sensors: {', '.join(sorted(unknown))} cannot be an input (known: {', '.join(KNOWN_SENSORS)})")
+    return 3 + len(sensors)
+
+
+def to_channels(samples: Sequence[Sample], sensors: Mapping[str, float], device: str = "cpu") -> Tensor:
+    """(B, C, H, W) float32 in [-1, 1]: the image, then depth as 2 d / span - 1; unknown depth (0) counts as far, 1."""
+    images = torch.from_numpy(np.stack([sample.image for sample in samples])).to(device)
+    channels = images.permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    if "depth" not in sensors:
+        return channels
+    depth = np.stack([_depth(sample) for sample in samples])
+    return torch.cat([channels, _depth_channel(torch.from_numpy(depth).to(device), sensors["depth"])], 1)
+
+
+def from_channels(channels: Tensor, sensors: Mapping[str, float]) -> list[Refined]:
+    """The inverse of `to_channels`: (B, C, H, W) in [-1, 1] to images and depths in metres."""
+    images = channels[:, :3].clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    if "depth" not in sensors:
+        return [Refined(image) for image in images]
+    metres = channels[:, 3].clamp(-1, 1).add(1).mul(sensors["depth"] / 2).clamp(min=0.001).float().cpu().numpy()
+    return [Refined(image, depth) for image, depth in zip(images, metres, strict=True)]
+
+
+class Frames:
+    """A whole set in memory, a byte a colour, as batches of channels on the device.
+
+    Attributes:
+        channels: how many a batch has.
+        size: (height, width) in pixels.
+    """
+
+    def __init__(self, data: ImageSet, device: str = "cpu") -> None:
+        self.channels, self.size = channel_count(data.sensors), data.size
+        self._images = torch.from_numpy(data.images()).permute(0, 3, 1, 2).contiguous().to(device)
+        self._span = data.sensors.get("depth")
+        self._depth: Tensor | None = None
+        if self._span is not None:
+            depth = np.stack([_depth(data[index]) for index in range(len(data))])
+            self._depth = torch.from_numpy(depth).to(device)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def batch(self, indices: Sequence[int]) -> Tensor:
+        """(B, C, H, W) float32 in [-1, 1]; the same numbers as `to_channels` of the samples."""
+        index = torch.as_tensor(indices, device=self._images.device)
+        channels = self._images[index].float().div(127.5).sub(1)
+        if self._depth is None or self._span is None:
+            return channels
+        return torch.cat([channels, _depth_channel(self._depth[index], self._span)], 1)
+
+
+def _depth(sample: Sample) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    if sample.labels.depth is None:
+        raise DataError(f"{sample.id}: no depth, which the suite's sensors promise")
+    return sample.labels.depth
+
+
+def _depth_channel(metres: Tensor, span: float) -> Tensor:
+    known = metres.mul(2 / span).sub(1).clamp(-1, 1)
+    return torch.where(metres > 0, known, torch.ones_like(known)).unsqueeze(1)

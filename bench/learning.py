@@ -1,0 +1,65 @@
+"""A downstream model in training, lent to a refiner that trains it together with its own networks (the joint arms)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from torch import Tensor, nn, optim
+
+from bench.contracts import State
+from bench.samples import ImageSet
+
+Targets: TypeAlias = Mapping[str, Tensor]
+"""What a batch is labelled with, by name; the first dimension of each is the batch."""
+
+
+class Learner(ABC):
+    """One model with its task's loss, batch size, steps and optimizer, to be trained in a loop of somebody else's.
+
+    Attributes:
+        network: its initial weights are those of the same replicate in every other arm.
+        steps: optimizer steps that the model gets in every arm (rule 2).
+        batch_size: labelled images a step.
+    """
+
+    network: nn.Module
+    steps: int
+    batch_size: int
+
+    @abstractmethod
+    def targets(self, data: ImageSet) -> Targets:
+        """The labels of a whole set, on the learner's device; index them with a batch's indices."""
+
+    @abstractmethod
+    def outputs(self, images: Tensor, source: bool = False) -> Any:
+        """The network's raw outputs for (B, C, H, W) channels in [-1, 1] (`bench.frames`), with gradients.
+
+        ``source`` says that the images are unrefined ones of the source domain, for a network with layers of its own
+        for that domain.
+        """
+
+    @abstractmethod
+    def losses(self, outputs: Any, targets: Targets) -> Mapping[str, Tensor]:
+        """Named losses of `outputs`, scalars; the task minimises their sum."""
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """What feature-level adaptation aligns: (B, F) or (B, F, H, W) of the network's shared representation.
+
+        Raises:
+            UsageError: the model names no such representation.
+        """
+
+    @abstractmethod
+    def optimizer(self, extra: Iterable[nn.Parameter] = ()) -> optim.Optimizer:
+        """The task's optimizer over the network's parameters and ``extra`` ones."""
+
+    @abstractmethod
+    def schedule(self, optimizer: optim.Optimizer, step: int) -> None:
+        """Set the learning rates of ``optimizer`` for a step (0-based), as the task does in every other arm."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """The trained model, as `Task.train` returns it."""
