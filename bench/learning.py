@@ -22,11 +22,13 @@ class Learner(ABC):
         network: its initial weights are those of the same replicate in every other arm.
         steps: optimizer steps that the model gets in every arm (rule 2).
         batch_size: labelled images a step.
+        gradient_clip: largest norm of the network's gradient in every arm; 0 where the task does not clip.
     """
 
     network: nn.Module
     steps: int
     batch_size: int
+    gradient_clip: float = 0.0
 
     @abstractmethod
     def targets(self, data: ImageSet) -> Targets:

@@ -190,6 +190,7 @@ class SupervisedLearner(Learner):
         self.network = task.network(model, data, context)
         self.steps = int(self._option("steps"))
         self.batch_size = int(self._option("batch_size"))
+        self.gradient_clip = float(task.config.gradient_clip)
 
     def _option(self, name: str) -> Any:
         own = getattr(self._model.config, name)
