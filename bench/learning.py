@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+import numpy as np
 from torch import Tensor, nn, optim
 
 from bench.contracts import State
@@ -53,6 +54,14 @@ class Learner(ABC):
         Raises:
             UsageError: the model names no such representation.
         """
+
+    def outputs_and_features(self, images: Tensor) -> tuple[Any, Tensor]:
+        """`outputs` and `features` of the same images, in one pass where the network can."""
+        return self.outputs(images), self.features(images)
+
+    def augment(self, images: Tensor, targets: Targets, random: np.random.Generator) -> tuple[Tensor, Targets]:
+        """Change a labelled batch as the task does in every other arm; by default nothing is changed."""
+        return images, targets
 
     @abstractmethod
     def optimizer(self, extra: Iterable[nn.Parameter] = ()) -> optim.Optimizer:

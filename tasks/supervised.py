@@ -67,6 +67,10 @@ class SupervisedModel(Model):
         """The representation that feature-level adaptation aligns, (B, F) or (B, F, H, W)."""
         raise UsageError(f"model '{self.name}' names no features to align; leave it out of that joint(...) arm")
 
+    def outputs_and_features(self, module: nn.Module, images: Tensor) -> tuple[Any, Tensor]:
+        """`forward` and `features` of the same images; a network that can gives both in one pass."""
+        return self.forward(module, images), self.features(module, images)
+
     def parameter_groups(self, module: nn.Module) -> list[dict[str, Any]]:
         """Groups with ``params`` and, where a part learns faster, ``scale``."""
         return [{"params": list(module.parameters())}]
@@ -211,6 +215,14 @@ class SupervisedLearner(Learner):
     def features(self, images: Tensor) -> Tensor:
         """See `Learner.features`."""
         return self._model.features(self.network, images)
+
+    def outputs_and_features(self, images: Tensor) -> tuple[Any, Tensor]:
+        """See `Learner.outputs_and_features`."""
+        return self._model.outputs_and_features(self.network, images)
+
+    def augment(self, images: Tensor, targets: Targets, random: np.random.Generator) -> tuple[Tensor, Targets]:
+        """See `Learner.augment`."""
+        return self._task.augment(images, targets, random)
 
     def optimizer(self, extra: Iterable[nn.Parameter] = ()) -> optim.Optimizer:
         """See `Learner.optimizer`."""
