@@ -27,6 +27,7 @@ from refiners.losses import (
 )
 from refiners.networks import PatchDiscriminator, ResnetGenerator, initialise
 from refiners.pool import ImagePool
+from refiners.translator import generator
 
 
 class CycleSettings(Protocol):
@@ -190,10 +191,3 @@ class CycleStep:
             losses[name] = loss.detach()
         self._optimize_judges.step()
         return losses
-
-
-def generator(config: CycleSettings) -> ResnetGenerator:
-    """A generator of the configured size."""
-    return ResnetGenerator(
-        config.ngf, config.n_blocks, config.n_downsampling, residual=config.residual, noise=config.noise
-    )

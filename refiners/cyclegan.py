@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-import numpy as np
-import torch
 from pydantic import Field
+from torch import Tensor
 
-from bench.contracts import Context, PluginConfig, Refiner
-from bench.errors import DataError, UsageError
-from bench.samples import U8, ImageSet, Sample
-from bench.seeds import derive
+from bench.contracts import Context, PluginConfig
+from bench.samples import U8, ImageSet
 from bench.training import autocast, evaluating, train
-from refiners.crops import Mask, UnpairedCrops, resized, to_image, to_tensor
-from refiners.cycle import Content, CycleStep, generator, no_content
-from refiners.networks import ResnetGenerator, to_multiple
-from refiners.sheets import write_sheet
-
-if TYPE_CHECKING:
-    from bench.contracts import State
-
-SHEET_ROWS = 4
+from refiners.crops import Mask, UnpairedCrops
+from refiners.cycle import Content, CycleStep, no_content
+from refiners.translator import Translator, sheet_path, write_samples_sheet
 
 
 class CycleGanConfig(PluginConfig):
@@ -74,7 +64,7 @@ class CycleGanConfig(PluginConfig):
     """Sample sheets written while it trains."""
 
 
-class CycleGan(Refiner):
+class CycleGan(Translator):
     """Learn both directions between the domains; refine with the synthetic-to-real generator.
 
     `fit` leaves ``losses.csv`` and ``sheets/step-*.png`` (columns: synthetic, refined, reconstructed, a real one).
@@ -84,20 +74,14 @@ class CycleGan(Refiner):
     version = 1
     Config: ClassVar[type[PluginConfig]] = CycleGanConfig
 
-    def __init__(self, config: CycleGanConfig) -> None:
-        super().__init__(config)
-        self._generator: ResnetGenerator | None = None
-
     def fit(self, synthetic: ImageSet, real: ImageSet, context: Context) -> None:
         """Train for ``steps`` steps; raises `DivergedError` when a loss is not finite."""
-        if not len(synthetic) or not len(real):
-            raise DataError(f"{self.name}: needs synthetic and real images, got {len(synthetic)} and {len(real)}")
-        height, width = synthetic.size
-        images = resized(synthetic, height, width), resized(real, height, width)
+        images = self.images(synthetic, real)
         masks = self.masks(synthetic, real, images[1], context)
         config = self.config
         crops = UnpairedCrops(
-            *images, *masks, batch_size=config.batch_size, resize=config.resize, crop=config.crop,
+            *images, *masks, batch_size=config.batch_size, resize=config.resize,
+            crop=self.crop_side(synthetic.size),
             multiple=2**config.n_downsampling, flip=config.flip, context=context,
         )
         cycle = CycleStep(config, context, self.content())
@@ -112,6 +96,10 @@ class CycleGan(Refiner):
         )
         self._generator = cycle.to_real
 
+    def crop_side(self, size: tuple[int, int]) -> int:
+        """Side of the random crop for images of ``size`` = (height, width) pixels."""
+        return int(self.config.crop)
+
     def masks(
         self, synthetic: ImageSet, real: ImageSet, images: U8, context: Context
     ) -> tuple[Mask | None, Mask | None]:
@@ -125,49 +113,11 @@ class CycleGan(Refiner):
         """Additional generator losses; here none."""
         return no_content
 
-    def refine(self, samples: Sequence[Sample], context: Context) -> list[U8]:
-        """Translate one by one, so that no rounding of a batched convolution reaches the result."""
-        if self._generator is None:
-            raise UsageError(f"{self.name}: nothing fitted yet; call fit or load_state_dict first")
-        network = self._generator.to(context.device)
-        with evaluating(network):
-            return [to_image(self._translate(network, sample, context)) for sample in samples]
-
-    def _translate(self, network: ResnetGenerator, sample: Sample, context: Context) -> torch.Tensor:
-        height, width = sample.image.shape[:2]
-        image = to_multiple(to_tensor(sample.image[None], context.device), network.multiple)
-        noise = None
-        if network.noise:
-            random = np.random.default_rng(derive(context.seed, self.name, sample.id))
-            drawn = random.standard_normal(tuple(image.shape), np.float32)
-            noise = torch.from_numpy(drawn).to(context.device)
-        with autocast(context):
-            translated: torch.Tensor = network(image, noise)
-        return translated[0, :, :height, :width]
-
     def _sheet(self, cycle: CycleStep, synthetic: U8, real: U8, step: int, context: Context) -> None:
-        rows = []
+        def translate(image: Tensor, noise: Tensor) -> list[Tensor]:
+            refined = cycle.to_real(image, noise)
+            return [refined, cycle.to_synthetic(refined)]
+
         with evaluating(cycle.to_real, cycle.to_synthetic), autocast(context):
-            for index in range(min(SHEET_ROWS, len(synthetic), len(real))):
-                image = to_multiple(to_tensor(synthetic[index : index + 1], context.device), cycle.to_real.multiple)
-                random = np.random.default_rng(derive(context.seed, "sheet", index))
-                noise = torch.from_numpy(random.standard_normal(tuple(image.shape), np.float32)).to(context.device)
-                refined = cycle.to_real(image, noise)
-                again = cycle.to_synthetic(refined)
-                height, width = synthetic.shape[1:3]
-                made = [to_image(x[0, :, :height, :width]) for x in (refined, again)]
-                rows.append([synthetic[index], *made, real[index]])
-        write_sheet(context.directory / "sheets" / f"step-{step:06d}.png", rows)
-
-    def state_dict(self) -> State:
-        """The synthetic-to-real generator alone, as ``generator.<parameter>``."""
-        if self._generator is None:
-            return {}
-        state = self._generator.state_dict()
-        return {f"generator.{name}": value.detach().cpu().contiguous() for name, value in state.items()}
-
-    def load_state_dict(self, state: State) -> None:
-        """Take what `state_dict` returned; the configuration must be the one it was trained with."""
-        network = generator(self.config)
-        network.load_state_dict({name.removeprefix("generator."): value for name, value in state.items()})
-        self._generator = network
+            path = sheet_path(context.directory, step)
+            write_samples_sheet(path, synthetic, real, cycle.to_real.multiple, translate, context)
