@@ -10,9 +10,10 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.arms import Arm, parse_arm
 from bench.errors import DataError
@@ -161,6 +162,26 @@ def reported_for(figures: Sequence[Reported], paper: str, model: str, arm: str) 
         if (theirs.family, theirs.added) == (wanted.family, wanted.added) and same_name(wanted.source, theirs.source):
             found.append(figure)
     return found
+
+
+def chosen(figures: Sequence[Reported], choice: Mapping[str, Any]) -> list[Reported]:
+    """The figures that a suite wants shown, in the names that it uses.
+
+    Args:
+        figures: all of them.
+        choice: the suite's table ``[reported]``. ``tables`` and ``suites`` keep figures whose table or suite starts
+            with one of them; ``models`` and ``refiners`` map our names to the paper's.
+    """
+    renamed = list(figures)
+    for kind in ("table", "suite"):
+        starts = tuple(choice.get(f"{kind}s", ()))
+        renamed = [figure for figure in renamed if not starts or getattr(figure, kind).startswith(starts)]
+    for kind in ("model", "refiner"):
+        ours = {theirs: name for name, theirs in choice.get(f"{kind}s", {}).items()}
+        renamed = [
+            replace(figure, **{kind: ours.get(getattr(figure, kind), getattr(figure, kind))}) for figure in renamed
+        ]
+    return renamed
 
 
 def hybrid_curves(figures: Sequence[Reported], paper: str) -> list[list[Reported]]:

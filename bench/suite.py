@@ -46,6 +46,18 @@ class Sweep(_Part):
     models: tuple[str, ...] = ()
 
 
+class ReportedChoice(_Part):
+    """Which of the paper's figures stand beside the measured ones, and what the paper calls our models and refiners.
+
+    ``tables`` and ``suites`` are the starts of names in ``results/reported.csv``; empty takes all.
+    """
+
+    tables: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+    models: dict[str, str] = {}
+    refiners: dict[str, str] = {}
+
+
 class Suite(_Part):
     """A resolved suite: one profile of one suite file, with ``--set`` applied. See `docs/suites.md`."""
 
@@ -65,6 +77,7 @@ class Suite(_Part):
     profile: str
     variant: str = ""
     sensors: dict[str, float] = {}
+    reported: ReportedChoice = ReportedChoice()
     size: int = Field(ge=16, le=4096)
     replicates: int = Field(ge=1)
     precision: str = Field(default="fp32", pattern="^(fp32|bf16)$")

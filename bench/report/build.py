@@ -17,7 +17,7 @@ from bench.report.plot_hybrid import plot_hybrid
 from bench.report.plot_losses import plot_losses
 from bench.report.summary import RunSummary
 from bench.report.words import real_label
-from bench.reported import Reported, read_reported
+from bench.reported import Reported, chosen, read_reported
 from bench.results import rows_csv
 
 PLOTS = ("gains", "hybrid", "classes", "losses")
@@ -30,7 +30,7 @@ def build_report(summary: RunSummary) -> None:
     where the reported figures do not parse and `UsageError` where a row names an impossible arm.
     """
     summary.out.mkdir(parents=True, exist_ok=True)
-    figures = read_reported(summary.reported)
+    figures = chosen(read_reported(summary.reported), summary.suite.get("reported") or {})
     cells = Cells(summary)
     table = table_csv(cells, figures)
     _write(summary.out / "table.md", markdown(cells, figures))

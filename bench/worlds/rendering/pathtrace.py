@@ -37,6 +37,24 @@ class Lamp:
     radiance: tuple[float, float, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Sun:
+    """A light so far away that its rays are parallel: direction towards it, RGB irradiance on what faces it."""
+
+    towards: tuple[float, float, float]
+    irradiance: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sky:
+    """Surroundings by direction: (rows, columns, 3) RGB radiance, 0 or more.
+
+    The rows go from straight up to straight down; the columns start at +y and go by +x all the way around.
+    """
+
+    radiance: F64
+
+
 def missing() -> str | None:
     """Why path tracing cannot run here, in one line, or None; imports nothing."""
     for module in ("mitsuba", "mitsuba_oidn"):
@@ -75,32 +93,48 @@ def _native_stderr_closed() -> Iterator[None]:
 
 
 def trace(
-    parts: Sequence[Part], lamps: Sequence[Lamp], ambient: Sequence[float], camera: Camera, guide: GBuffer,
+    parts: Sequence[Part], lamps: Sequence[Lamp | Sun], ambient: Sequence[float] | Sky, camera: Camera, guide: GBuffer,
     *, samples: int, seed: int, bounces: int = 4, denoise: bool = True,
 ) -> F64:
-    """Render linear RGB radiance (H, W, 3) with ``samples`` paths per pixel of up to ``bounces`` bounces, denoised.
+    """Load a scene and render it once: `Tracer` for one picture."""
+    return Tracer(parts, lamps, ambient, bounces).render(camera, guide, samples=samples, seed=seed, denoise=denoise)
 
-    ``ambient`` is the RGB radiance of the surroundings; ``guide`` is the rasterised buffer of the same camera, whose
-    base colour and normals guide the denoiser. The same ``seed`` gives the same bytes.
+
+class Tracer:
+    """A scene, loaded for as many views as are wanted; paths have up to ``bounces`` bounces.
+
+    ``ambient`` is the RGB radiance of the surroundings, everywhere the same or a `Sky`.
     """
-    mi = _mitsuba()
-    scene: dict[str, Any] = {
-        "type": "scene",
-        "integrator": {"type": "path", "max_depth": bounces + 1, "rr_depth": 3},
-        "sensor": _sensor(mi, camera, samples),
-    }
-    # Lights are loaded one by one: what Mitsuba loads together ends up in an order that differs from run to run, and
-    # the order of the lights decides which of them a random number picks.
-    scene["ambient"] = mi.load_dict({"type": "constant", "radiance": _rgb(ambient)})
-    for number, lamp in enumerate(lamps):
-        scene[f"lamp{number}"] = mi.load_dict(_lamp(mi, lamp))
-    by_surface: dict[Surface, list[Mesh]] = {}
-    for part in parts:
-        by_surface.setdefault(part.surface, []).append(part.mesh)
-    for number, (surface, meshes) in enumerate(by_surface.items()):
-        scene[f"part{number:03d}"] = _mesh(mi, merge(meshes), _bsdf(surface), f"part{number:03d}")
-    noisy = np.array(mi.render(mi.load_dict(scene), seed=seed % (1 << 32), spp=samples))
-    return np.asarray(_denoised(noisy, parts, guide) if denoise else noisy, np.float64).clip(0)
+
+    def __init__(
+        self, parts: Sequence[Part], lamps: Sequence[Lamp | Sun], ambient: Sequence[float] | Sky, bounces: int = 4
+    ) -> None:
+        self._parts, mi = parts, _mitsuba()
+        scene: dict[str, Any] = {
+            "type": "scene", "integrator": {"type": "path", "max_depth": bounces + 1, "rr_depth": 3}
+        }
+        # Lights are loaded one by one: what Mitsuba loads together ends up in an order that differs from run to run,
+        # and the order of the lights decides which of them a random number picks.
+        scene["ambient"] = mi.load_dict(_ambient(mi, ambient))
+        for number, lamp in enumerate(lamps):
+            scene[f"lamp{number}"] = mi.load_dict(_sun(lamp) if isinstance(lamp, Sun) else _lamp(mi, lamp))
+        by_surface: dict[Surface, list[Mesh]] = {}
+        for part in parts:
+            by_surface.setdefault(part.surface, []).append(part.mesh)
+        for number, (surface, meshes) in enumerate(by_surface.items()):
+            scene[f"part{number:03d}"] = _mesh(mi, merge(meshes), _bsdf(surface), f"part{number:03d}")
+        self._scene = mi.load_dict(scene)
+
+    def render(self, camera: Camera, guide: GBuffer, *, samples: int, seed: int, denoise: bool = True) -> F64:
+        """Linear RGB radiance (H, W, 3) from ``samples`` paths per pixel, denoised.
+
+        ``guide`` is the rasterised buffer of the same camera, whose base colour and normals guide the denoiser. The
+        same ``seed`` gives the same bytes.
+        """
+        mi = _mitsuba()
+        sensor = mi.load_dict(_sensor(mi, camera, samples))
+        noisy = np.array(mi.render(self._scene, sensor=sensor, seed=seed % (1 << 32), spp=samples))
+        return np.asarray(_denoised(noisy, self._parts, guide) if denoise else noisy, np.float64).clip(0)
 
 
 def _denoised(noisy: Any, parts: Sequence[Part], guide: GBuffer) -> Any:
@@ -127,7 +161,8 @@ def _rgb(value: Sequence[float]) -> dict[str, Any]:
 
 def _sensor(mi: Any, camera: Camera, samples: int) -> dict[str, Any]:
     span = 2 * np.degrees(np.arctan(camera.width / 2 / camera.focal))
-    view = mi.ScalarTransform4f().look_at(origin=camera.eye.tolist(), target=camera.target.tolist(), up=[0, 0, 1])
+    up = camera.axes[1].tolist() if camera.roll else [0, 0, 1]
+    view = mi.ScalarTransform4f().look_at(origin=camera.eye.tolist(), target=camera.target.tolist(), up=up)
     film = {
         "type": "hdrfilm", "width": camera.width, "height": camera.height, "rfilter": {"type": "box"},
         "pixel_format": "rgb", "component_format": "float32",
@@ -136,6 +171,18 @@ def _sensor(mi: Any, camera: Camera, samples: int) -> dict[str, Any]:
         "type": "perspective", "fov": float(span), "fov_axis": "x", "near_clip": 0.01, "far_clip": 100.0,
         "to_world": view, "film": film, "sampler": {"type": "independent", "sample_count": samples},
     }
+
+
+def _ambient(mi: Any, ambient: Sequence[float] | Sky) -> dict[str, Any]:
+    if not isinstance(ambient, Sky):
+        return {"type": "constant", "radiance": _rgb(ambient)}
+    bitmap = mi.Bitmap(np.array(ambient.radiance, np.float32))
+    return {"type": "envmap", "bitmap": bitmap, "to_world": mi.ScalarTransform4f().rotate([1, 0, 0], 90)}
+
+
+def _sun(sun: Sun) -> dict[str, Any]:
+    away = [-float(component) for component in sun.towards]
+    return {"type": "directional", "direction": away, "irradiance": _rgb(sun.irradiance)}
 
 
 def _lamp(mi: Any, lamp: Lamp) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -75,6 +75,7 @@ class Camera:
         eye, target: (3,) metres.
         focal: focal length in pixels.
         width, height: image size in pixels; the optical axis meets the image centre.
+        roll: radians that the camera is turned about its axis (positive: its right side goes down).
     """
 
     eye: F64
@@ -82,25 +83,32 @@ class Camera:
     focal: float
     width: int
     height: int
+    roll: float = 0.0
 
     @classmethod
-    def looking(cls, eye: ArrayLike, target: ArrayLike, field_of_view: float, size: int) -> Camera:
+    def looking(
+        cls, eye: ArrayLike, target: ArrayLike, field_of_view: float, size: int, roll: float = 0.0
+    ) -> Camera:
         """A camera for square images of ``size`` pixels that span ``field_of_view`` degrees."""
         focal = 0.5 * size / np.tan(np.radians(field_of_view) / 2)
-        return cls(np.asarray(eye, np.float64), np.asarray(target, np.float64), float(focal), size, size)
+        return cls(np.asarray(eye, np.float64), np.asarray(target, np.float64), float(focal), size, size, roll)
 
     def with_margin(self, margin: int) -> Camera:
         """The same view with ``margin`` more pixels on every side, which a lens warp may draw from."""
-        return Camera(self.eye, self.target, self.focal, self.width + 2 * margin, self.height + 2 * margin)
+        return replace(self, width=self.width + 2 * margin, height=self.height + 2 * margin)
 
     @property
     def axes(self) -> F64:
-        """(3, 3): rows right, up and forward in world coordinates, unit length; the world's up is z."""
+        """(3, 3): rows right, up and forward in world coordinates, unit length; without roll, up is as near to z as it can be."""
         forward = self.target - self.eye
         forward = forward / np.linalg.norm(forward)
         right = np.cross(forward, (0.0, 0.0, 1.0))
         right = right / np.linalg.norm(right)
-        return np.stack([right, np.cross(right, forward), forward])
+        up = np.cross(right, forward)
+        if self.roll:
+            cos, sin = np.cos(self.roll), np.sin(self.roll)
+            right, up = cos * right - sin * up, sin * right + cos * up
+        return np.stack([right, up, forward])
 
     def to_camera(self, points: F64) -> F64:
         """(N, 3) world metres to right, up, forward metres from the eye; forward is the labels' depth."""

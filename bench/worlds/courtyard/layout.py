@@ -1,0 +1,171 @@
+"""Drawing a course: what stands where, so that a quadcopter can always get through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bench.formats.courses import GroundPlan
+from bench.worlds.courtyard.lattice import flyable
+
+Kind = Literal["trunk", "foliage", "pole", "wall", "crate", "vehicle"]
+CLASSES = ("ground", "sky", "trunk", "foliage", "pole", "wall", "crate", "vehicle")
+"""Class names in the order of their indices."""
+WIDTH = 8.0
+"""Of the corridor."""
+RUN_OUT = 14.0
+"""From the finish to the wall behind it, so that the last views look like the first."""
+START = 3.0
+"""Where the first obstacle may stand."""
+GAP = 1.6
+"""Between any two obstacles: nothing closes the lane."""
+VARIANTS = 3
+"""Individual shapes and materials of a kind."""
+
+# How often each kind is tried; the largest are placed first, while there is room.
+_SHARES: dict[Kind, float] = {"vehicle": 0.08, "wall": 0.12, "crate": 0.16, "foliage": 0.16, "trunk": 0.32, "pole": 0.16}
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One thing in the lane; its footprint is as in `GroundPlan`, its height in metres, ``variant`` its individual."""
+
+    kind: Kind
+    x: float
+    y: float
+    angle: float
+    half_length: float
+    half_width: float
+    radius: float
+    height: float
+    variant: int
+
+    @property
+    def footprint(self) -> tuple[float, float, float, float, float, float]:
+        """As one row of `GroundPlan.obstacles`."""
+        return self.x, self.y, self.angle, self.half_length, self.half_width, self.radius
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A stretch of the lane's border, from x = ``start`` to ``stop``: a wall or a hedge of ``height`` metres."""
+
+    kind: Literal["wall", "foliage"]
+    start: float
+    stop: float
+    height: float
+    variant: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What stands where: in the lane, along its right and left border, and (trees, houses) behind the borders."""
+
+    length: float
+    obstacles: tuple[Obstacle, ...]
+    right: tuple[Side, ...]
+    left: tuple[Side, ...]
+    backdrop: tuple[Obstacle, ...]
+
+    @property
+    def plan(self) -> GroundPlan:
+        """What the quadcopter can hit."""
+        rows = np.array([thing.footprint for thing in self.obstacles], np.float64).reshape(-1, 6)
+        return GroundPlan(WIDTH, self.length, self.length + RUN_OUT, rows)
+
+
+def draw_layout(rng: np.random.Generator, length: float, density: float) -> Layout:
+    """A course of ``length`` metres with up to ``density`` obstacles per metre; drawn again until it can be flown."""
+    while True:
+        layout = Layout(
+            length, tuple(_obstacles(rng, length, density)), _side(rng, length), _side(rng, length),
+            tuple(_backdrop(rng, length)),
+        )
+        if flyable(layout.plan):
+            return layout
+
+
+def _obstacles(rng: np.random.Generator, length: float, density: float) -> list[Obstacle]:
+    stop = length + RUN_OUT - 3.0
+    placed: list[Obstacle] = []
+    kinds: list[Kind] = list(_SHARES)
+    drawn = rng.choice(len(kinds), round(density * (stop - START)), p=list(_SHARES.values()))
+    for number in sorted(drawn.tolist()):
+        kind = kinds[number]
+        for _ in range(20):
+            thing = _one(rng, kind, float(rng.uniform(START, stop)), float(rng.uniform(-WIDTH / 2, WIDTH / 2)))
+            if _fits(thing, placed):
+                placed.append(thing)
+                break
+    return placed
+
+
+def _one(rng: np.random.Generator, kind: Kind, x: float, y: float) -> Obstacle:
+    variant, angle, a, b, radius, height = int(rng.integers(VARIANTS)), 0.0, 0.0, 0.0, 0.0, 0.0
+    if kind == "trunk":
+        radius, height = rng.uniform(0.16, 0.36), rng.uniform(4.5, 7.0)
+    elif kind == "foliage":
+        radius, height = rng.uniform(0.5, 1.0), rng.uniform(2.3, 3.2)
+    elif kind == "pole":
+        radius, height = rng.uniform(0.10, 0.15), rng.uniform(3.2, 5.0)
+    elif kind == "wall":
+        angle, a, b, height = np.pi / 2 + rng.normal(0, 0.3), rng.uniform(0.8, 1.4), 0.16, rng.uniform(2.2, 2.8)
+    elif kind == "crate":
+        angle, a, height = rng.uniform(-np.pi / 4, np.pi / 4), rng.uniform(0.45, 0.65), rng.uniform(2.1, 2.5)
+        b = a
+    else:
+        angle, a, b, height = rng.normal(0, 0.25), 2.1, 0.95, 2.2
+    return Obstacle(
+        kind, round(x, 3), round(y, 3), round(float(angle), 3), round(float(a), 3), round(float(b), 3),
+        round(float(radius), 3), round(float(height), 3), variant,
+    )
+
+
+def _outline(thing: Obstacle, cells: int = 9) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Points of the rectangle inside the footprint, (P, 2); the radius is added by whoever measures from them."""
+    u, v = (g.ravel() for g in np.meshgrid(np.linspace(-1, 1, cells), np.linspace(-1, 1, cells)))
+    cos, sin = np.cos(thing.angle), np.sin(thing.angle)
+    along, across = u * thing.half_length, v * thing.half_width
+    return np.stack([thing.x + cos * along - sin * across, thing.y + sin * along + cos * across], -1)
+
+
+def _fits(thing: Obstacle, placed: list[Obstacle]) -> bool:
+    """Inside the lane and apart from the others; it keeps a passable gap to a border, or leans right against it."""
+    points = _outline(thing)
+    to_border = WIDTH / 2 - float(np.abs(points[:, 1]).max()) - thing.radius
+    if to_border < 0.02 or 0.6 < to_border < GAP / 2 or points[:, 0].min() - thing.radius < START - 0.5:
+        return False
+    others = np.array([other.footprint for other in placed]).reshape(-1, 6)
+    plan = GroundPlan(1e6, 0.0, 1e6, others)
+    return float(plan.clearance(points).min()) - thing.radius > GAP
+
+
+def _side(rng: np.random.Generator, length: float) -> tuple[Side, ...]:
+    sides, x = [], -6.0
+    while x < length + RUN_OUT:
+        stop = min(x + float(rng.uniform(5, 14)), length + RUN_OUT)
+        hedge = rng.random() < 0.5
+        height = float(rng.uniform(2.2, 3.0) if hedge else rng.uniform(2.4, 4.2))
+        sides.append(Side("foliage" if hedge else "wall", x, stop, round(height, 3), int(rng.integers(VARIANTS))))
+        x = stop if stop < length + RUN_OUT - 2 else length + RUN_OUT
+    return tuple(sides)
+
+
+def _backdrop(rng: np.random.Generator, length: float) -> list[Obstacle]:
+    """Trees and houses that look over the borders and throw shadows into the lane."""
+    out = []
+    for sign in (-1, 1):
+        x = -4.0
+        while x < length + RUN_OUT + 8:
+            variant, beyond = int(rng.integers(VARIANTS)), WIDTH / 2 + float(rng.uniform(1.2, 4.0))
+            if rng.random() < 0.2:
+                half, height = float(rng.uniform(2.5, 4.0)), float(rng.uniform(4.5, 7.0))
+                out.append(Obstacle("wall", x, sign * (beyond + half), 0.0, half, half, 0.0, height, variant))
+                x += 2 * half + 1
+            else:
+                radius, height = float(rng.uniform(0.18, 0.4)), float(rng.uniform(5.5, 8.5))
+                out.append(Obstacle("trunk", x, sign * beyond, 0.0, 0.0, 0.0, radius, height, variant))
+                x += float(rng.uniform(2.0, 4.5))
+    return out

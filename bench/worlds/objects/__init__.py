@@ -1,0 +1,1 @@
+"""Small household objects on a table: their shapes, materials, poses, backgrounds and clutter."""
