@@ -78,7 +78,10 @@ class ResnetGenerator(nn.Module):
         Returns:
             (N, 3, H, W) in [-1, 1].
         """
-        features = self.body(image)
+        return self.finish(self.body(image), image, noise)
+
+    def finish(self, features: Tensor, image: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The second half of `forward`, from what ``body`` made of ``image``."""
         out = self.head(torch.cat([features, image], 1) if self.residual else features).float()
         change, strength = out.chunk(2, 1) if self.noise else (out, None)
         if not self.residual and strength is None:
