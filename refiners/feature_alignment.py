@@ -17,7 +17,7 @@ from bench.contracts import Context, PluginConfig, Refined, Refiner
 from bench.errors import DataError, UsageError
 from bench.frames import Frames
 from bench.samples import U8, ImageSet, Sample
-from bench.training import Batches, Stateful, autocast, evaluating, train
+from bench.training import Batches, Stateful, autocast, evaluating, step_generator, train
 
 if TYPE_CHECKING:
     from bench.learning import Learner
@@ -37,9 +37,10 @@ class FeatureAlignmentConfig(PluginConfig):
 class FeatureAlignment(Refiner):
     """Adapter of features: one required method, `alignment`.
 
-    A step takes ``batch_size`` labelled synthetic images and as many unlabelled real ones. The task's losses come from
-    a forward pass of the synthetic images, the features of both domains from a second one of all images together:
-    dropout masks differ between the two, and batch normalisation, where a network has it, sees the real images too.
+    A step takes ``batch_size`` labelled synthetic images, augmented as the task does in every arm, and as many
+    unlabelled real ones, which stay as they are. Each domain passes through the network by itself, so batch
+    normalisation, where a network has it, normalises each by its own statistics, and its running ones see both. A model
+    without ``outputs_and_features`` of its own passes the synthetic images twice, with other dropout masks.
     """
 
     joint: ClassVar[bool] = True
@@ -79,16 +80,16 @@ class FeatureAlignment(Refiner):
 
         def step(i: int) -> dict[str, Tensor]:
             indices = batches.indices(i)
-            images = frames.batch(indices)
+            labels = {name: value[torch.as_tensor(indices, device=value.device)] for name, value in targets.items()}
+            random = step_generator(context.seed, "augment", i)
+            images, chosen = learner.augment(frames.batch(indices), labels, random)
             learner.schedule(optimizer, i)
             with autocast(context):
-                outputs = learner.outputs(images)
-                chosen = {name: value[torch.as_tensor(indices, device=value.device)] for name, value in targets.items()}
-                losses = dict(learner.losses(outputs, chosen))
-                both = torch.cat([images, real_frames.batch(real_batches.indices(i))])
-                features = pooled(learner.features(both))
+                outputs, ours = learner.outputs_and_features(images)
+                losses = learner.losses(outputs, chosen)
+                theirs = learner.features(real_frames.batch(real_batches.indices(i)))
             # Distances and logarithms of features want more digits than mixed precision has.
-            domains = features[:size].float(), features[size:].float()
+            domains = pooled(ours).float(), pooled(theirs).float()
             aligned, shown = self.alignment(*domains, self.share(i, learner.steps))
             optimizer.zero_grad(set_to_none=True)
             (torch.stack(list(losses.values())).sum() + aligned).backward()  # type: ignore[no-untyped-call]

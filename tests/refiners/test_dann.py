@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from torch import nn
 from bench.contracts import Context
 from bench.errors import UsageError
 from bench.frames import Frames
+from bench.learning import Targets
 from bench.plugins import find
 from bench.samples import ImageSet
 from bench.seeds import derive
-from bench.training import Batches
+from bench.training import Batches, step_generator
 from refiners.dann import Dann, DannConfig, DomainClassifier, domain_adversarial_loss, reverse_gradient
 from refiners.feature_alignment import alignment_share, pooled
 
@@ -158,6 +160,27 @@ def test_gradients_are_clipped_as_the_task_clips_them(synthetic: ImageSet, real:
     Dann(DannConfig()).fit_jointly(learner, synthetic, real, context)
     moved = torch.cat([(value - start[name]).flatten() for name, value in learner.state().items()]).norm()
     assert float(moved) == pytest.approx(0.05 * 1e-3, rel=1e-2)
+
+
+def test_labelled_images_are_augmented_as_the_task_does(
+    synthetic: ImageSet, real: ImageSet, context: Context
+) -> None:
+    class Augmenting(TinyLearner):
+        """Notes what it was asked to change."""
+
+        drawn: ClassVar[list[float]] = []
+
+        def augment(
+            self, images: torch.Tensor, targets: Targets, random: np.random.Generator
+        ) -> tuple[torch.Tensor, Targets]:
+            self.drawn.append(random.random())
+            return images * 0, targets
+
+    learner = Augmenting(steps=3)
+    Dann(DannConfig(weight=0)).fit_jointly(learner, synthetic, real, context)
+    assert learner.drawn == [step_generator(context.seed, "augment", step).random() for step in range(3)]
+    # Black images teach the convolution's kernel nothing.
+    assert torch.equal(learner.state()["body.weight"], TinyLearner().state()["body.weight"])
 
 
 def test_features_move_towards_each_other(synthetic: ImageSet, real: ImageSet, tmp_path: Path) -> None:
