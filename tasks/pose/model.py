@@ -77,9 +77,18 @@ class TowerModel(SupervisedModel):
 
     def features(self, module: nn.Module, images: Tensor) -> Tensor:
         """(B, F): the representation before dropout and heads."""
+        return self._tower(module).features(images)
+
+    def outputs_and_features(self, module: nn.Module, images: Tensor) -> tuple[Any, Tensor]:
+        """Both in one pass."""
+        tower = self._tower(module)
+        features = tower.features(images)
+        return tower.heads(features), features
+
+    def _tower(self, module: nn.Module) -> Tower:
         if not isinstance(module, Tower):
             raise TypeError(f"{type(module).__name__} is no Tower")
-        return module.features(images)
+        return module
 
 
 def convolution(inputs: int, outputs: int, kernel: int) -> nn.Sequential:

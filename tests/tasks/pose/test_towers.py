@@ -91,6 +91,16 @@ def test_dropout_acts_in_training_only_and_not_on_the_features() -> None:
     assert torch.equal(model.forward(module, images)["logits"], model.forward(module, images)["logits"])
 
 
+@pytest.mark.parametrize("cls", TOWERS)
+def test_outputs_and_features_in_one_pass(cls: type[TowerModel]) -> None:
+    model, module = built(cls, DIGITS, width=0.25)
+    module.eval()
+    images = torch.rand(2, 3, 32, 32)
+    outputs, features = model.outputs_and_features(module, images)
+    assert torch.equal(features, model.features(module, images))
+    assert all(torch.equal(outputs[name], value) for name, value in model.forward(module, images).items())
+
+
 def private_layers(cls: type[TowerModel], channels: int) -> int:
     if cls is DoublingTower:
         return conv(channels, 32, 3) + conv(32, 64, 3)
