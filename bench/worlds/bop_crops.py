@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,7 +27,16 @@ Window: TypeAlias = tuple[float, float, float, float]
 
 
 def crop(rows: Instances, row: int, size: int, ids: tuple[int, ...], *, black: bool) -> tuple[U8, Labels]:
-    """One object as a (size, size, 3) uint8 image with its labels; see `bench.worlds.bop.Bop`. Raises `DataError` naming the file."""
+    """One object as a (size, size, 3) uint8 image with its labels; see `bench.worlds.bop.Bop`.
+
+    Args:
+        rows: annotated objects; ``row`` is the one to cut out.
+        ids: object ids of the classes, in order.
+        black: whether what is not the object becomes black and far.
+
+    Raises:
+        DataError: a file is missing, broken or of another size, or the pose is nowhere near the object's mask.
+    """
     colour, depth_file, mask_file = rows.files(row)
     centre = rows.translation[row]
     if not centre[2] >= CROP / 2:

@@ -155,9 +155,9 @@ def _read_scene(scene: Path, stamps: tuple[tuple[int, int], ...]) -> dict[str, N
 
 def _check_rotations(made: Mapping[str, NDArray[Any]], path: Path) -> None:
     rotation = made["rotation"]
+    rotation = np.where(np.isfinite(rotation).all((1, 2), keepdims=True), rotation, 0.0)  # JSON may hold NaN
     error = np.abs(rotation @ rotation.transpose(0, 2, 1) - np.eye(3)).max((1, 2), initial=0)
-    # Written so that NaN fails too.
-    bad = np.flatnonzero(~((error <= ROTATION_TOLERANCE) & (np.linalg.det(rotation) > 0)))
+    bad = np.flatnonzero((error > ROTATION_TOLERANCE) | (np.linalg.det(rotation) < 0))
     if bad.size:
         at = f"{path}: image {made['image'][bad[0]]}, annotation {made['number'][bad[0]]}"
         raise DataError(f"{at}: cam_R_m2c is not a rotation (of {bad.size} such annotations the first); {AGAIN}")
