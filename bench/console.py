@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -78,12 +79,19 @@ class Console:
             print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     def time_left(self) -> float:
-        """Expected seconds to the end, from estimates of what is left and from how fast it went so far."""
+        """Expected seconds to the end, from estimates of what is left or from how fast it went so far; NaN if unknown."""
         now = time.monotonic()
         if self._left > 0:
             spent = sum(min(now - begun, self.estimate.get(key, 0.0)) for key, (_, _, begun) in self.running.items())
             return max(self._left - spent, 0.0) / self.workers
-        return (now - self.started) / max(self.done, 1) * (self.total - self.done)
+        # The first stages render and fit, and say little about the many short ones after them.
+        if self.done < max(1, self.total / 10):
+            return math.nan
+        return (now - self.started) / self.done * (self.total - self.done)
+
+    def _left_text(self) -> str:
+        left = self.time_left()
+        return "time left not known yet" if math.isnan(left) else f"about {duration(left)} left"
 
     def __call__(self, event: Event) -> None:
         """Take one event of the engine."""
@@ -115,7 +123,7 @@ class Console:
             self.say(f"[{self.done}/{self.total}] {label}: FAILED: {outcome.reason}")
         elif self._view is None:
             how = f"in {duration(outcome.seconds)}" if outcome.status == "done" else "by another process"
-            self.say(f"[{self.done}/{self.total}] {label}: {how}, about {duration(self.time_left())} left")
+            self.say(f"[{self.done}/{self.total}] {label}: {how}, {self._left_text()}")
             self.spoken = time.monotonic()
         if event.stage.kind == "score" and self.on_score is not None:
             self.on_score()
@@ -126,7 +134,7 @@ class Console:
         table = Table(box=None, show_header=False, pad_edge=False)
         elapsed = time.monotonic() - self.started
         table.add_row(
-            f"stage {self.done} of {self.total}", f"{duration(elapsed)} gone, about {duration(self.time_left())} left"
+            f"stage {self.done} of {self.total}", f"{duration(elapsed)} gone, {self._left_text()}"
         )
         for label, progress, _ in self.running.values():
             table.add_row(f"  {label}", describe_progress(progress) if progress else "starting")
