@@ -79,7 +79,7 @@ class Console:
             print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     def time_left(self) -> float:
-        """Expected seconds to the end, from estimates of what is left or from how fast it went so far; NaN if unknown."""
+        """Expected seconds to the end, from estimates of what is left or from the pace so far; NaN if unknown."""
         now = time.monotonic()
         if self._left > 0:
             spent = sum(min(now - begun, self.estimate.get(key, 0.0)) for key, (_, _, begun) in self.running.items())
