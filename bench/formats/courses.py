@@ -50,9 +50,11 @@ class GroundPlan:
         corridor, flat = (np.asarray(vectors[name], np.float64) for name in ("corridor", "obstacles"))
         if corridor.shape != (3,) or flat.ndim != 1 or flat.size % COLUMNS:
             raise DataError(
-                f"corridor has {corridor.size} numbers and obstacles {flat.size}; expected 3 and a multiple of {COLUMNS}"
+                f"vector corridor has {corridor.size} numbers and obstacles {flat.size}; "
+                f"expected 3 and a multiple of {COLUMNS}: render or import the set again"
             )
-        return cls(*corridor.tolist(), flat.reshape(-1, COLUMNS))
+        width, length, end = corridor.tolist()
+        return cls(width, length, end, flat.reshape(-1, COLUMNS))
 
     def clearance(self, points: ArrayLike) -> F64:
         """Distance in metres from each of (..., 2) points to the nearest obstacle or wall; negative inside one."""
@@ -67,7 +69,7 @@ class GroundPlan:
         across = np.abs(cos * dy - sin * dx) - self.obstacles[:, 4]
         outside = np.hypot(along.clip(0), across.clip(0))
         inside = np.maximum(along, across).clip(max=0)
-        return np.minimum(walls, (outside + inside - self.obstacles[:, 5]).min(-1))
+        return np.asarray(np.minimum(walls, (outside + inside - self.obstacles[:, 5]).min(-1)))
 
     def collides(self, points: ArrayLike, radius: float) -> NDArray[np.bool_]:
         """Whether a disc of ``radius`` metres at each of (..., 2) points touches anything."""

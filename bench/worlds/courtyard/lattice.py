@@ -38,7 +38,7 @@ def flyable(plan: GroundPlan) -> bool:
     reached[len(OFFSETS) // 2] = not plan.collides(place[0, len(OFFSETS) // 2], RADIUS)
     for row in range(len(place) - 1):
         ahead = np.zeros_like(reached)
-        for column in np.flatnonzero(reached):
+        for column in np.flatnonzero(reached).tolist():
             to = np.arange(max(0, column - 1), min(len(OFFSETS), column + 2))
             ahead[to] |= plan.passable(np.tile(place[row, column], (len(to), 1)), place[row + 1, to], RADIUS)
         reached = ahead

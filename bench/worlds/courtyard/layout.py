@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.formats.courses import GroundPlan
+from bench.formats.courses import F64, GroundPlan
 from bench.worlds.courtyard.lattice import flyable
 
 Kind = Literal["trunk", "foliage", "pole", "wall", "crate", "vehicle"]
@@ -25,7 +25,9 @@ VARIANTS = 3
 """Individual shapes and materials of a kind."""
 
 # How often each kind is tried; the largest are placed first, while there is room.
-_SHARES: dict[Kind, float] = {"vehicle": 0.08, "wall": 0.12, "crate": 0.16, "foliage": 0.16, "trunk": 0.32, "pole": 0.16}
+_SHARES: dict[Kind, float] = {
+    "vehicle": 0.04, "wall": 0.08, "crate": 0.14, "foliage": 0.16, "trunk": 0.38, "pole": 0.20
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def _one(rng: np.random.Generator, kind: Kind, x: float, y: float) -> Obstacle:
     )
 
 
-def _outline(thing: Obstacle, cells: int = 9) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _outline(thing: Obstacle, cells: int = 9) -> F64:
     """Points of the rectangle inside the footprint, (P, 2); the radius is added by whoever measures from them."""
     u, v = (g.ravel() for g in np.meshgrid(np.linspace(-1, 1, cells), np.linspace(-1, 1, cells)))
     cos, sin = np.cos(thing.angle), np.sin(thing.angle)

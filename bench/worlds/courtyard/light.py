@@ -30,10 +30,9 @@ def _sky(rng: np.random.Generator, cover: float, towards: F64) -> F64:
     polar = (np.arange(_ROWS) + 0.5) / _ROWS * np.pi
     turn = (np.arange(_COLUMNS) + 0.5) / _COLUMNS * 2 * np.pi
     height = np.cos(polar)[:, None, None]
-    direction = np.stack(
-        [np.sin(polar)[:, None] * np.sin(turn), np.sin(polar)[:, None] * np.cos(turn), np.broadcast_to(height[..., 0], (_ROWS, _COLUMNS))],
-        -1,
-    )
+    level = np.sin(polar)[:, None]
+    axes = np.broadcast_arrays(level * np.sin(turn), level * np.cos(turn), height[..., 0])
+    direction = np.stack(axes, -1)
     glow = np.exp(-((1 - direction @ towards) / 0.25))[..., None]
     pale = np.exp(-height.clip(0) / 0.22)
     clear = (1 - pale) * np.array((0.28, 0.45, 0.85)) + pale * np.array((0.75, 0.82, 0.92))

@@ -40,7 +40,8 @@ def surface(material: Material, variant: int, domain: Domain, place: int) -> Sur
     colours = _PLAIN[material]
     variant %= len(colours)
     if domain == "synthetic":
-        return Surface(f"courtyard/{material}/{variant}/synthetic", texture=_coarse(colours[variant], material, variant))
+        key = f"courtyard/{material}/{variant}/synthetic"
+        return Surface(key, texture=_coarse(colours[variant], material, variant))
     rng = np.random.default_rng(derive("flight", "material", place, material, variant))
     key = f"courtyard/{material}/{variant}/{place}"
     texture = _real(rng, material, variant)
@@ -77,13 +78,13 @@ def _real(rng: np.random.Generator, material: Material, variant: int) -> U8:
         return _masonry(rng, n, variant) if material == "masonry" else _facade(rng, n, variant)
     if material == "planks":
         return _planks(rng, n, variant)
-    base = {
+    plain = {
         "metal": ((0.40, 0.41, 0.42), (0.16, 0.22, 0.18), (0.34, 0.27, 0.22)), "lamp": ((0.75, 0.75, 0.70),),
         "paint": ((0.50, 0.12, 0.10), (0.13, 0.20, 0.36), (0.70, 0.70, 0.68)), "glass": ((0.05, 0.06, 0.07),),
         "tyre": ((0.06, 0.06, 0.06),),
     }[material][variant]
     dirt = np.linspace(0.72, 1.05, n)[::-1, None, None] * (1 - 0.25 * stain)
-    return to_u8(np.asarray(base) * dirt * np.ones((n, n, 3)))
+    return to_u8(np.asarray(plain) * dirt * np.ones((n, n, 3)))
 
 
 def _stretched(rng: np.random.Generator, n: int, factor: int) -> F64:

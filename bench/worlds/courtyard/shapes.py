@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from bench.worlds.courtyard.layout import Obstacle
-from bench.worlds.rendering.mesh import Mesh, box, lathe, merge, quad, turn_x, turn_z
+from bench.worlds.rendering.mesh import F64, Mesh, box, lathe, merge, quad, turn_x, turn_z
 
 Role = Literal["bark", "leaves", "metal", "lamp", "masonry", "planks", "paint", "glass", "tyre"]
 Shape = list[tuple[Mesh, Role]]
@@ -75,11 +75,8 @@ def _column(radius: float, height: float, rng: np.random.Generator, rows: int = 
     return _grid(points, outward, 3.0, height / radius / 2, radius)
 
 
-def _grid(
-    points: np.ndarray[tuple[int, ...], np.dtype[np.float64]], outward: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    across: float, along: float, scale: float,
-) -> Mesh:
-    """A closed tube of (rows, columns, 3) points with given normals (any length), its print repeated."""
+def _grid(points: F64, outward: F64, across: float, along: float, scale: float) -> Mesh:
+    """A tube of (rows, columns, 3) points with given normals (any length), its print repeated."""
     rows, columns = points.shape[:2]
     i, j = (g.ravel() for g in np.meshgrid(np.arange(rows - 1), np.arange(columns - 1), indexing="ij"))
     a = i * columns + j
@@ -91,8 +88,9 @@ def _grid(
 
 def _lamp_post(thing: Obstacle) -> Shape:
     r, h = thing.radius, thing.height
-    post = lathe([[(1.3 * r, 0.0), (1.3 * r, 0.35)], [(r, 0.35), (r, h - 0.4)], [(r, h - 0.4), (0.0, h - 0.4)]], sides=10)
-    head = lathe([[(0.0, h - 0.4), (0.16, h - 0.4)], [(0.16, h - 0.4), (0.24, h)], [(0.24, h), (0.0, h + 0.12)]], sides=10)
+    top = h - 0.4
+    post = lathe([[(1.3 * r, 0.0), (1.3 * r, 0.35)], [(r, 0.35), (r, top)], [(r, top), (0.0, top)]], sides=10)
+    head = lathe([[(0.0, top), (0.16, top)], [(0.16, top), (0.24, h)], [(0.24, h), (0.0, h + 0.12)]], sides=10)
     return [(post, "metal"), (head, "lamp")]
 
 
@@ -130,6 +128,7 @@ def _van(thing: Obstacle) -> Shape:
     ]
     wheel = lathe([[(0.0, -0.12), (0.36, -0.12)], [(0.36, -0.12), (0.36, 0.12)], [(0.36, 0.12), (0.0, 0.12)]], sides=12)
     wheels = [
-        wheel.moved(turn_x(np.pi / 2), (sx * 0.31 * length, sy * (width / 2 - 0.11), 0.36)) for sx in (1, -1) for sy in (1, -1)
-    ]
+        wheel.moved(turn_x(np.pi / 2), (front * 0.31 * length, side * (width / 2 - 0.11), 0.36))
+        for front in (1, -1) for side in (1, -1)
+    ]  # fmt: skip
     return [(body, "paint"), (merge(panes), "glass"), (merge(wheels), "tyre")]

@@ -99,7 +99,7 @@ class Camera:
 
     @property
     def axes(self) -> F64:
-        """(3, 3): rows right, up and forward in world coordinates, unit length; without roll, up is as near to z as it can be."""
+        """(3, 3): rows right, up and forward in world coordinates, unit length; up is nearest to z without roll."""
         forward = self.target - self.eye
         forward = forward / np.linalg.norm(forward)
         right = np.cross(forward, (0.0, 0.0, 1.0))

@@ -1,0 +1,168 @@
+"""The flight world: obstacle courses seen from a low flying quadcopter, as plain renders and stand-in photographs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from bench.contracts import Context, PluginConfig, Progress, SplitRequest, World
+from bench.errors import UsageError
+from bench.formats.layout import ImageSetWriter
+from bench.samples import U8, Labels, RealKind
+from bench.worlds.courtyard.course import Course
+from bench.worlds.courtyard.flight import Pose, frames, node_pose
+from bench.worlds.courtyard.lattice import nodes
+from bench.worlds.courtyard.layout import CLASSES
+from bench.worlds.courtyard.views import course, render_real, render_synthetic
+from bench.worlds.rendering import pathtrace
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One picture to take: of which course, from where, as what; ``node`` is row and column in the lattice, or None."""
+
+    id: str
+    course: Course
+    pose: Pose
+    seed: int
+    node: tuple[int, int] | None
+
+
+class Flight(World):
+    """A walled lane with trees, bushes, poles, walls, crates and vans, seen by a quadcopter at 1.4 m (90 degrees wide).
+
+    The setting of Stein and Roy 2017 (arXiv 1710.06280), whose data were never released: the courses are ours.
+    ``synthetic`` looks like a game engine: flat colours, a plain sky, no shadow. ``real`` is the stand-in for
+    photographs: path traced sun and sky, weathered materials, motion blur, then a cheap camera. No course is in two
+    sets; a course is the group of its images.
+
+    Split "train" is flights: ``frames_per_course`` frames each. Split "test" is *lattices*, so that a task can fly
+    through the real look in a closed loop, without a renderer: of each course one view from every free node of a
+    lattice (rows 1 m apart along the course, 7 columns 1 m apart across it, heading straight on). A task predicts on
+    the views as on any image; its score then starts at row 0, steers by the prediction of the node that it is at, and
+    steps to a node of the next row. Whether it hits something on its way is geometry: `bench.formats.courses` reads
+    the ground plan from the vectors. Nodes that a quadcopter of 0.3 m radius cannot be at have no view: who keeps to
+    that radius or a larger one crashes before it gets there. Some way through every course leads from node to
+    neighbouring node.
+
+    A test split holds whole courses: the most that fit into the images asked for (`available`).
+
+    Labels: ``semantic`` (8 classes), ``depth`` (metres; 0 = sky), and vectors: ``free`` (16): metres to the nearest
+    obstacle within 0.5 m above or below the camera, at most 20, in sectors of equal angle from the left edge of the
+    view to the right; ``pose``: x, y, height, heading; ``corridor`` and ``obstacles``: see `GroundPlan`; ``node`` (only
+    split "test"): row and column.
+
+    A course depends on (seed, domain, split, its number), an image on these, its place and the configuration alone.
+    """
+
+    name = "flight"
+    version = 1
+    real_kind: ClassVar[RealKind] = "stand-in"
+    class_names: ClassVar[tuple[str, ...]] = CLASSES
+
+    class Config(PluginConfig):
+        """How the pictures are drawn.
+
+        Attributes:
+            samples_per_pixel: paths traced per pixel of a real image, before denoising.
+            frames_per_course: pictures of one flight, in split "train".
+            train_length, test_length: metres from start to finish of a course.
+            density: obstacles per metre that a course aims at; where there is no room, it has fewer.
+        """
+
+        samples_per_pixel: int = Field(4, ge=1, le=1024)
+        frames_per_course: int = Field(8, ge=1, le=1000)
+        train_length: float = Field(40.0, ge=4, le=100)
+        test_length: float = Field(24.0, ge=4, le=100)
+        density: float = Field(0.7, ge=0, le=2)
+
+    config: Flight.Config
+
+    @classmethod
+    def skip(cls) -> str | None:
+        """The real domain needs the optional path tracer."""
+        return pathtrace.missing()
+
+    def image_set(self, request: SplitRequest, context: Context) -> None:
+        """Render the split; see `World.image_set`.
+
+        Raises:
+            UsageError: for real images without the path tracer, or fewer test images than one course has nodes.
+        """
+        real = request.domain == "real"
+        reason = pathtrace.missing() if real else None
+        if reason:
+            raise UsageError(f"world flight cannot render real images: {reason}")
+        total, begun = self.available(request), time.monotonic()
+        if total == 0:
+            need = len(nodes(self._course(request, 0).plan))
+            raise UsageError(
+                f"counts: {request.count} {request.domain} test images, but the first course alone has {need} views; "
+                f"ask for {need} or more, or lower test_length of [world]"
+            )
+        backends = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "pillow")}
+        writer = ImageSetWriter(
+            context.directory, domain=request.domain, kind=self.real_kind if real else "rendered",
+            class_names=self.class_names, labels=("semantic", "depth", "vectors"),
+            provenance={
+                "world": self.name, "version": self.version, "config": self.config.model_dump(),
+                "request": {"split": request.split, "count": request.count, "size": request.size, "seed": request.seed},
+                "backends": backends | (pathtrace.versions() if real else {}),
+            },
+        )
+        for index, view in zip(range(total), self.views(request), strict=False):
+            image, labels = self.sample(view, request.size)
+            number = view.course.number
+            group = f"{request.domain}-{request.split}-{number:04d}"
+            writer.add(view.id, image, labels, group=group, suffix=".jpg")
+            rate = (index + 1) / max(time.monotonic() - begun, 1e-9)
+            context.progress(Progress(index + 1, total, images_per_second=rate))
+        writer.close()
+
+    def available(self, request: SplitRequest) -> int:
+        """As many as asked for of split "train"; of split "test" those of whole courses, 0 if not even one fits."""
+        if request.split == "train":
+            return request.count
+        total, number = 0, 0
+        while (more := total + len(nodes(self._course(request, number).plan))) <= request.count:
+            total, number = more, number + 1
+        return total
+
+    def views(self, request: SplitRequest) -> Iterator[View]:
+        """The views of a split in order, without an end."""
+        number = 0
+        while True:
+            seen = self._course(request, number)
+            prefix = f"{request.domain}-{request.split}-{number:04d}"
+            if request.split == "test":
+                for row, column in nodes(seen.plan):
+                    rng = np.random.default_rng(seen.seed("pose", row, column))
+                    pose, seed = node_pose(row, column, rng), seen.seed("view", row, column)
+                    yield View(f"{prefix}-{row:03d}-{column}", seen, pose, seed, (row, column))
+            else:
+                rng = np.random.default_rng(seen.seed("poses", self.config.frames_per_course))
+                for index, pose in enumerate(frames(seen.plan, self.config.frames_per_course, rng)):
+                    yield View(f"{prefix}-{index:03d}", seen, pose, seen.seed("view", index), None)
+            number += 1
+
+    def sample(self, view: View, size: int) -> tuple[U8 | bytes, Labels]:
+        """A view and its labels: (size, size, 3) uint8 if synthetic, JPEG bytes if real."""
+        image: U8 | bytes
+        if view.course.domain == "synthetic":
+            image, labels = render_synthetic(view.course, view.pose, size)
+        else:
+            image, labels = render_real(view.course, view.pose, size, self.config.samples_per_pixel, view.seed)
+        if view.node is None:
+            return image, labels
+        node = np.array(view.node, np.float32)
+        return image, replace(labels, vectors={**labels.vectors, "node": node})
+
+    def _course(self, request: SplitRequest, number: int) -> Course:
+        length = self.config.train_length if request.split == "train" else self.config.test_length
+        return course(request.seed, request.domain, request.split, number, length, self.config.density)
