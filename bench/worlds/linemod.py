@@ -16,7 +16,7 @@ from bench.formats.layout import ImageSetWriter
 from bench.samples import U8, Labels, RealKind
 from bench.seeds import derive
 from bench.worlds.objects.backgrounds import photograph_like
-from bench.worlds.objects.catalogue import NAMES, model
+from bench.worlds.objects.catalogue import NAMES
 from bench.worlds.objects.poses import View
 from bench.worlds.objects.sensor import measured, relative
 from bench.worlds.objects.table import TARGET, draw_lamps, object_parts, surroundings, uncovered
@@ -109,7 +109,7 @@ class Linemod(World):
         body = replace(_body(request.seed), focus=view.distance * float(rng.uniform(0.96, 1.04)))
         margin = body.margin(request.size)
         camera = view.camera(request.size).with_margin(margin)
-        everything = object_parts(cls, view, real=True) + surroundings(model(cls), view, rng)
+        everything = object_parts(cls, view, real=True) + surroundings(cls, view, rng)
         parts, buffer = visible_scene(uncovered(everything, camera, self.config.min_visible_fraction), camera, 0.0)
         lamps, ambient = draw_lamps(view, rng)
         linear = pathtrace.trace(

@@ -78,8 +78,8 @@ def test_depth_is_relative_to_the_object_and_its_range_ends_at_the_background(se
     for sample in sets[name]:
         depth, object_ = sample.labels.depth, sample.labels.foreground
         assert depth.min() > 0
-        assert depth.max() == pytest.approx(0.4)
-        assert 0.11 < np.median(depth[object_]) < 0.23  # the near surface: in front of the centre, or a little behind
+        assert depth.max() <= 0.4 + 1e-6
+        assert 0.1 < np.median(depth[object_]) < 0.26  # near its centre; no object reaches 0.1 further
         beyond = depth[~object_] == pytest.approx(0.4)
         if name in ("synthetic", "procedural"):
             assert beyond  # nothing is there, whatever is painted

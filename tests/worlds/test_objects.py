@@ -149,7 +149,7 @@ def test_clutter_stands_beside_the_object_and_what_hides_too_much_is_taken_away(
         rng = np.random.default_rng(seed)
         view = View.draw(rng)
         camera = view.camera(32)
-        parts = object_parts(seed, view, real=True) + surroundings(model(seed), view, rng)
+        parts = object_parts(seed, view, real=True) + surroundings(seed, view, rng)
         kept = uncovered(parts, camera, 0.8)
         geometry = Geometry.of(kept)
         owner = np.array([part.instance for part in kept])[geometry.part]

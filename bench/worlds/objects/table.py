@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.worlds.objects.catalogue import NAMES, Model, model
+from bench.worlds.objects.catalogue import NAMES, model
 from bench.worlds.objects.materials import PATTERNS, object_surface, pattern
 from bench.worlds.objects.poses import View
 from bench.worlds.objects.solids import ball, rod
@@ -30,8 +30,12 @@ def object_parts(index: int, view: View, real: bool, place: F64 | None = None, n
     ]
 
 
-def surroundings(shown: Model, view: View, rng: np.random.Generator) -> list[Part]:
-    """Table, wall and clutter for the object ``shown``; every thing has a number of its own, from 2 on."""
+def surroundings(index: int, view: View, rng: np.random.Generator) -> list[Part]:
+    """Table, wall and clutter for the object of class ``index``, which is not among the clutter again.
+
+    Every thing has an instance number of its own, from 2 on; table and wall are scenery (0).
+    """
+    shown = model(index)
     turn, ground = view.turn, shown.bottom
     yaw, repeat = turn_z(float(rng.uniform(0, 2 * np.pi))), float(rng.uniform(5, 14))
     table = quad((-1, -1, 0), (2, 0, 0), (0, 2, 0), (repeat, repeat)).moved(yaw, (0, 0, ground))
@@ -48,9 +52,8 @@ def surroundings(shown: Model, view: View, rng: np.random.Generator) -> list[Par
         if rng.random() < 0.35:  # in front of the object, as the camera sees it
             bearing = view.azimuth + float(rng.normal(0, 0.5))
         kind = int(rng.integers(5))
-        index = int(rng.integers(len(NAMES)))
-        other = model(index)
-        radius = other.reach if kind == 4 else size * 1.2
+        other = (index + int(rng.integers(1, len(NAMES)))) % len(NAMES)
+        radius = model(other).reach if kind == 4 else size * 1.2
         gap = float(rng.uniform(0.005, 0.09))
         centre = (shown.reach * 0.8 + radius + gap) * np.array([np.cos(bearing), np.sin(bearing)])
         if any(np.hypot(*(centre - at)) < radius + reach for at, reach in taken):
@@ -61,8 +64,8 @@ def surroundings(shown: Model, view: View, rng: np.random.Generator) -> list[Par
         place[:3, :3] = turn_z(float(rng.uniform(0, 2 * np.pi)))
         place[:3, 3] = (*centre, ground)
         if kind == 4:
-            place[2, 3] += -other.bottom
-            parts += object_parts(index, view, True, place, number)
+            place[2, 3] -= model(other).bottom
+            parts += object_parts(other, view, True, place, number)
         else:
             surface = pattern(int(rng.integers(PATTERNS)))
             mesh = _thing(kind, size, rng).moved(place[:3, :3], place[:3, 3])
