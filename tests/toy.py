@@ -185,11 +185,14 @@ class ToyTask(Task):
     headline = "closeness"
 
     class Config(PluginConfig):
-        """Steps of gradient descent."""
+        """Steps of gradient descent, and whether a model may be lent."""
 
         steps: int = 40
+        learnable: bool = True
 
     def learner(self, model: Any, data: ImageSet, context: Context) -> Learner:
+        if not self.config.learnable:
+            return super().learner(model, data, context)
         return ToyLearner(self.config.steps, context.seed)
 
     def train(self, model: Any, data: ImageSet, context: Context) -> State:
