@@ -10,7 +10,7 @@ from bench.worlds.objects.materials import PATTERNS, object_surface, pattern
 from bench.worlds.objects.poses import View
 from bench.worlds.objects.sensor import measured, relative
 from bench.worlds.objects.solids import ball, block, prism, rod, scaled, tube
-from bench.worlds.objects.table import TARGET, object_parts, surroundings, uncovered
+from bench.worlds.objects.table import TARGET, draw_lamps, object_parts, surroundings, uncovered
 from bench.worlds.rendering.mesh import turn_z
 from bench.worlds.rendering.raster import rasterise
 from bench.worlds.rendering.scene import Geometry
@@ -187,3 +187,17 @@ def test_places_turn_before_the_view():
     moved, still = (object_parts(0, VIEW, real=False, place=p)[0].mesh.vertices for p in (place, None))
     expected = (still @ VIEW.turn @ turn_z(0.7).T + (0.1, 0, 0)) @ VIEW.turn.T
     assert moved == pytest.approx(expected)
+
+
+def test_no_lamp_stands_before_the_camera():
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        view = View.draw(rng)
+        lamps, glow = draw_lamps(view, rng)
+        assert 1 <= len(lamps) <= 2
+        assert min(glow) > 0
+        for lamp in lamps:
+            centre, towards = np.array(lamp.centre), np.array(lamp.towards)
+            assert centre @ view.turn[:, 2] > 0.4  # above the table
+            assert np.cross(centre, towards) == pytest.approx(np.zeros(3), abs=1e-9)  # it shines on the object
+            assert (np.array([0, -view.distance, 0]) - centre) @ towards > 0  # the camera is on its bright side

@@ -10,7 +10,7 @@ _BLACK = (0.06, 0.06, 0.07)
 
 def ape() -> list[Piece]:
     """A sitting ape that scratches its head with one hand."""
-    fur, skin = (0.38, 0.22, 0.13), (0.85, 0.65, 0.48)
+    fur, skin = (0.47, 0.28, 0.17), (0.88, 0.68, 0.51)
     body = merge([ball((0, 0.5, 4.0), (3.3, 2.8, 4.0)), ball((0, -0.3, 9.4), (2.5, 2.3, 2.5))])
     arms = merge(
         [

@@ -43,7 +43,7 @@ def surroundings(index: int, view: View, rng: np.random.Generator) -> list[Part]
     away /= np.linalg.norm(away)
     along = np.cross(away, (0.0, 0.0, 1.0))
     foot = away * rng.uniform(0.35, 0.9) - 1.5 * along + (0, 0, ground)
-    wall = quad(foot, 3 * along, (0, 0, 2.0), (9, 6))
+    wall = quad(foot, 3 * along, (0, 0, 0.5), (9, 1.5))  # no higher than it is seen: lamps shine over it
     parts = [Part(mesh.moved(turn), pattern(int(rng.integers(PATTERNS)))) for mesh in (table, wall)]
     taken: list[tuple[F64, float]] = [(np.zeros(2), shown.reach * 0.8)]
     number = TARGET
@@ -105,9 +105,10 @@ def uncovered(parts: list[Part], camera: Camera, min_fraction: float) -> list[Pa
 def draw_lamps(view: View, rng: np.random.Generator) -> tuple[list[Lamp], tuple[float, float, float]]:
     """One or two lamps above the table and the glow of the room, from one side and warm to all around and cool."""
     lamps = []
-    for power in (float(rng.uniform(12, 40)), float(rng.uniform(0, 12)))[: int(rng.integers(1, 3))]:
+    for power in (float(rng.uniform(20, 65)), float(rng.uniform(0, 20)))[: int(rng.integers(1, 3))]:
         bearing, slope = rng.uniform(-np.pi, np.pi), rng.uniform(0.5, 1.4)
-        distance, warmth = rng.uniform(0.9, 1.5), rng.uniform(-0.25, 0.25)
+        distance = rng.uniform(1.25, 1.8)  # behind the camera, never in its sight
+        warmth = rng.uniform(-0.25, 0.25)
         at = distance * np.array([np.cos(slope) * np.cos(bearing), np.cos(slope) * np.sin(bearing), np.sin(slope)])
         size = (float(rng.uniform(0.15, 0.6)), float(rng.uniform(0.15, 0.6)))
         radiance = (power * (1 + warmth), power, power * (1 - warmth))
