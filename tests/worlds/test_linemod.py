@@ -226,3 +226,12 @@ def test_without_the_path_tracer_it_is_skipped_and_real_images_are_refused(monke
 
 def test_the_plug_in_is_found():
     assert find("world", "linemod").load() is Linemod
+
+
+def test_looking_at_the_world_imports_no_renderer():
+    code = (
+        "import sys; from bench.worlds.linemod import Linemod; Linemod.skip(); "
+        "print(sorted({'mitsuba', 'mitsuba_oidn', 'drjit', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
