@@ -100,12 +100,6 @@ class Flight(World):
         if reason:
             raise UsageError(f"world flight cannot render real images: {reason}")
         total, begun = self.available(request), time.monotonic()
-        if total == 0:
-            need = len(nodes(self._course(request, 0).plan))
-            raise UsageError(
-                f"counts: {request.count} {request.domain} test images, but the first course alone has {need} views; "
-                f"ask for {need} or more, or lower test_length of [world]"
-            )
         backends = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "pillow")}
         writer = ImageSetWriter(
             context.directory, domain=request.domain, kind=self.real_kind if real else "rendered",
@@ -126,12 +120,21 @@ class Flight(World):
         writer.close()
 
     def available(self, request: SplitRequest) -> int:
-        """As many as asked for of split "train"; of split "test" those of whole courses, 0 if not even one fits."""
+        """As many as asked for of split "train"; of split "test" the views of whole courses.
+
+        Raises:
+            UsageError: if not even one course fits.
+        """
         if request.split == "train":
             return request.count
         total, number = 0, 0
         while (more := total + len(nodes(self._course(request, number).plan))) <= request.count:
             total, number = more, number + 1
+        if total == 0:
+            raise UsageError(
+                f"[counts]: {request.count} {request.domain} test images, but the first course of world flight has "
+                f"{more} views; ask for at least as many, or lower test_length of [world]"
+            )
         return total
 
     def views(self, request: SplitRequest) -> Iterator[View]:

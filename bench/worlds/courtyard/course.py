@@ -112,9 +112,11 @@ def _border(side: Side, y: float, rng: np.random.Generator) -> tuple[str, Materi
     level = np.linspace(0, 1, 6)
     points = np.zeros((6, columns, 3))
     points[..., 0] = x
-    points[..., 1] = y - inward * rng.uniform(0, 0.16, (6, columns))
+    recess = rng.uniform(0, 0.16, (6, columns))
+    recess[:, [0, -1]] = 0  # flush with its neighbours: no chink to see through
+    points[..., 1] = y - inward * recess
     points[..., 2] = level[:, None] * side.height + (level[:, None] == 1) * rng.uniform(-0.25, 0.05, columns)
-    points[-1, :, 1] -= inward * 0.5
+    points[-1, 1:-1, 1] -= inward * 0.5
     v, u = np.meshgrid(level * side.height / 2, along / 2, indexing="ij")
     return "foliage", "hedge", side.variant, sheet(points, np.stack([u, v], -1))
 

@@ -14,7 +14,7 @@ FIELD_OF_VIEW = 90.0
 """Degrees, across and down."""
 HEIGHT = 1.4
 """Metres above the ground that the flight is meant to keep."""
-_CLEAR = 0.4  # what a flight keeps from everything, at least
+_CLEAR = 0.5  # what a flight keeps from everything, at least
 
 
 @dataclass(frozen=True, slots=True)

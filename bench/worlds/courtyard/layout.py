@@ -149,7 +149,7 @@ def _side(rng: np.random.Generator, length: float) -> tuple[Side, ...]:
     while x < length + RUN_OUT:
         stop = min(x + float(rng.uniform(5, 14)), length + RUN_OUT)
         hedge = rng.random() < 0.5
-        height = float(rng.uniform(2.2, 3.0) if hedge else rng.uniform(2.4, 4.2))
+        height = float(rng.uniform(2.5, 3.2) if hedge else rng.uniform(2.4, 4.2))
         sides.append(Side("foliage" if hedge else "wall", x, stop, round(height, 3), int(rng.integers(VARIANTS))))
         x = stop if stop < length + RUN_OUT - 2 else length + RUN_OUT
     return tuple(sides)

@@ -89,8 +89,8 @@ def _real(rng: np.random.Generator, material: Material, variant: int) -> U8:
 
 def _stretched(rng: np.random.Generator, n: int, factor: int) -> F64:
     """Noise drawn out upwards, (n, n), 0 to 1."""
-    field = value_noise(n, rng, 5, 8)
-    return np.asarray(field[np.arange(n) // factor])
+    field = value_noise(n, rng, 5, 8)[np.arange(n) // factor]
+    return np.asarray((field - field.min()) / (field.max() - field.min()))
 
 
 def _foliage(rng: np.random.Generator, n: int, variant: int) -> U8:

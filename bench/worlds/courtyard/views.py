@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage
 
 from bench.samples import U8, Domain, Labels
 from bench.seeds import derive
@@ -14,6 +13,7 @@ from bench.worlds.courtyard.course import Course
 from bench.worlds.courtyard.distances import free_distances
 from bench.worlds.courtyard.flight import Pose
 from bench.worlds.courtyard.layout import CLASSES
+from bench.worlds.courtyard.motion import blurred, draw_flow
 from bench.worlds.rendering.gbuffer import GBuffer, gbuffer
 from bench.worlds.rendering.mesh import F64
 from bench.worlds.rendering.pathtrace import Tracer
@@ -24,7 +24,6 @@ from bench.worlds.rendering.shading import flat_lambert
 
 _SKY = (0.53, 0.74, 0.95)
 _FARTHEST = 65.0  # metres; the layout's depth maps end at 65.535
-_EXPOSURES = 5  # moments that are mixed into one blurred picture
 
 
 @lru_cache(maxsize=4)
@@ -65,34 +64,12 @@ def render_real(seen: Course, pose: Pose, size: int, samples: int, seed: int) ->
     buffer = _buffer(seen, view)
     linear = _tracer(seen).render(view, buffer, samples=samples, seed=derive(seed, "paths"))
     rng = np.random.default_rng(derive(seed, "camera"))
-    linear = moved(linear, buffer.depth, view.focal, rng)
+    linear = blurred(linear, draw_flow(buffer.depth, view.focal, rng))
     jpeg = photograph(linear, buffer.depth, lens, size, rng)
     depth = warp_labels(buffer.depth, lens, size, margin)
     semantic = warp_labels(_semantic(buffer), lens, size, margin)
     rays = np.stack([warp_labels(axis, lens, size, margin) for axis in np.moveaxis(view.rays(), -1, 0)], -1)
     return jpeg, _labels(seen, pose, depth, semantic, rays)
-
-
-def moved(linear: F64, depth: F64, focal: float, rng: np.random.Generator) -> F64:
-    """Blur (H, W, 3) light as while the shutter is open: forward flight at up to 3.4 m/s, and turning.
-
-    What is ``depth`` metres away (0 = far) streams from the image centre by its distance over the depth; turns move
-    everything by ``focal`` pixels a radian.
-    """
-    shutter = 1 / rng.uniform(25, 90)
-    forward = float(rng.uniform(0.5, 3.4)) * shutter
-    turn = rng.normal(0, (0.35, 0.7)) * shutter * focal  # down and across
-    centre = (np.array(depth.shape) - 1) / 2
-    place = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float64) for n in depth.shape), indexing="ij"))
-    nearness = np.where(depth > 0, 1 / np.maximum(depth, 0.2), 0.0)
-    flow = (place - centre[:, None, None]) * (forward * ndimage.gaussian_filter(nearness, 0.7)) + turn[:, None, None]
-    out = np.zeros_like(linear)
-    for moment in np.linspace(-0.5, 0.5, _EXPOSURES):
-        for channel in range(3):
-            out[..., channel] += ndimage.map_coordinates(
-                linear[..., channel], place + moment * flow, order=1, mode="nearest"
-            )
-    return out / _EXPOSURES
 
 
 def _buffer(seen: Course, view: Camera) -> GBuffer:
