@@ -52,10 +52,10 @@ def crop_camera(thing: Thing, size: int) -> np.ndarray:
     return np.array([[focal, 0, size / 2 - 0.5 - focal * x / z], [0, focal, size / 2 - 0.5 - focal * y / z], [0, 0, 1]])
 
 
-@pytest.mark.parametrize("request_", [SYNTHETIC, REAL, TEST], ids=["synthetic", "real-train", "real-test"])
+@pytest.mark.parametrize("request_", [SYNTHETIC, REAL], ids=["synthetic", "real-train"])
 def test_known_points_are_at_their_projection(original, tmp_path, request_):
     samples = written(original, request_, tmp_path / "set")
-    seen = 0
+    misses = []
     for sample in samples:
         thing = labelled_pose(original, sample)
         matrix = crop_camera(thing, SIZE)
@@ -66,12 +66,14 @@ def test_known_points_are_at_their_projection(original, tmp_path, request_):
             rows, columns = np.nonzero(away < 120)
             if not (4 <= u < SIZE - 4 and 4 <= v < SIZE - 4) or len(rows) < 8:
                 continue  # beyond the crop, or covered
-            found = columns.mean(), rows.mean()
-            assert np.hypot(found[0] - u, found[1] - v) < 1, f"{sample.id}: {colour} at {found}, not {(u, v)}"
+            miss = columns.mean() - u, rows.mean() - v
+            assert np.hypot(*miss) < 1, f"{sample.id}: dot {colour} is {miss} from {(u, v)}"
+            misses.append(miss)
             depth = float(sample.labels.depth[round(v), round(u)])
             assert depth == pytest.approx(z - thing.translation[2] + 0.2, abs=0.004)
-            seen += 1
-    assert seen >= len(samples)
+    assert len(misses) >= len(samples)
+    # Half a pixel of the photograph, were its pixels counted from their corners, would be 0.25 to 0.35 of the crop's.
+    assert np.abs(np.mean(misses, axis=0)).max() < 0.12, np.mean(misses, axis=0)
 
 
 @pytest.mark.parametrize("request_", [SYNTHETIC, TEST], ids=["synthetic", "real-test"])
