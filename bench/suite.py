@@ -242,10 +242,14 @@ def apply_setting(data: dict[str, Any], setting: str) -> None:
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` on top of ``base``, key by key; an empty table, such as ``sensors = {}``, takes away what was there."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and value:
+            merged[key] = _merge(old, value)
+        else:
+            merged[key] = value
     return merged
 
 

@@ -59,6 +59,15 @@ def test_a_variant_keeps_what_it_does_not_change(suite_file: Path) -> None:
     assert (few.variant, few.label, few.name) == ("few", "toy/few", "toy")
 
 
+def test_a_variant_takes_sensors_away_and_adds_to_other_tables(suite_file: Path) -> None:
+    text = suite_file.read_text().replace("[hybrid]", "sensors = { depth = 0.4 }\n[hybrid]")
+    suite_file.write_text(text + "sensors = {}\nworld = { depth = true }\n")
+    assert load_suite(str(suite_file)).sensors == {"depth": 0.4}
+    other = load_suite(str(suite_file), variant="other")
+    assert other.sensors == {}
+    assert other.world == {"name": "toy-world", "depth": True}
+
+
 def test_a_misspelt_variant_gets_a_suggestion(suite_file: Path) -> None:
     with pytest.raises(UsageError, match=r"toy\.toml: unknown variant 'fwe' \(did you mean 'few'"):
         load_suite(str(suite_file), variant="fwe")
