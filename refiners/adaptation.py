@@ -1,4 +1,4 @@
-"""What the refiners that see whole small images share: their batches with masks, and pictures of channels."""
+"""What the refiners that see whole small images share: batches with masks, a blended output, pictures of channels."""
 
 from __future__ import annotations
 
@@ -100,3 +100,17 @@ def pictures(channels: Tensor) -> list[U8]:
     levels = channels.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).cpu().numpy()
     grey = [np.repeat(plane[..., None], 3, axis=2) for plane in levels[3:]]
     return [np.ascontiguousarray(levels[:3].transpose(1, 2, 0)), *grey]
+
+
+def blend(image: Tensor, drawn: Tensor) -> Tensor:
+    """Lay what a network drew over its input, by an opacity that it predicts for each pixel.
+
+    A network whose weights are small starts near the identity (opacity 5 %), can replace a background all the same, and
+    stays in [-1, 1] without a clamp, whose gradient is 0 on a black background.
+
+    Args:
+        image: (B, C, H, W) in [-1, 1].
+        drawn: (B, C + 1, H, W), unbounded: the opacity's logit plus 3, then the picture before its tanh.
+    """
+    opacity = torch.sigmoid(drawn[:, :1] - 3)  # sigmoid(-3) = 0.047
+    return image + opacity * (torch.tanh(drawn[:, 1:]) - image)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from refiners.adaptation import blend
+
 EPSILON, MOMENTUM = 1e-3, 0.1
 """Of batch normalisation; the published code's decay of .9 is a momentum of .1 here."""
 
@@ -45,9 +47,7 @@ class NoiseGenerator(nn.Module):
         n_blocks: residual blocks.
         n_downsampling: ours, for CPUs: halvings of the resolution in front of the blocks, each doubling the channels;
             what they make is enlarged again and added to the features of full resolution. The paper has 0.
-        residual: ours, for short runs: the output is the input, blended with the picture that the network draws by an
-            opacity that it predicts for each pixel. It starts at 5 %, near the identity, can replace a background
-            all the same, and stays in [-1, 1] without a clamp, whose gradient is 0 on a black background.
+        residual: ours, for short runs: the result is blended over the input (`refiners.adaptation.blend`).
 
     With the paper's sizes (64x64 pixels, 4 channels): 496,260 parameters.
     """
@@ -90,10 +90,7 @@ class NoiseGenerator(nn.Module):
         features = self.stem(torch.cat([image, plane.to(image.dtype)], 1))
         deep = self.body(features)
         out = self.head(features + deep if self.skip else deep).float()
-        if not self.residual:
-            return torch.tanh(out)
-        opacity = torch.sigmoid(out[:, :1] - 3)  # sigmoid(-3) = 0.047
-        return image + opacity * (torch.tanh(out[:, 1:]) - image)
+        return blend(image, out) if self.residual else torch.tanh(out)
 
 
 class NoisyDiscriminator(nn.Module):
