@@ -53,7 +53,7 @@ def image_errors(
         A value for each of `METRICS`, or None where no pixel can be scored. Logarithms are natural, relative errors
         are relative to the truth, ``delta`` k is the share of pixels within a factor of 1.25 ** k.
     """
-    chosen = (truth > min_depth) & (truth < cap) & inside(*truth.shape, crop)
+    chosen = (truth > min_depth) & (truth < cap) & inside(truth.shape[0], truth.shape[1], crop)
     if not chosen.any():
         return None
     true, guess = truth[chosen].astype(np.float64), predicted[chosen].astype(np.float64)

@@ -39,7 +39,8 @@ class T2NetUNetModel(SupervisedModel):
 
     def forward(self, module: nn.Module, images: Tensor, source: bool = False) -> list[Tensor]:
         """Four maps (B, 1, h, w) in [-1, 1], coarse to fine."""
-        return self.outputs_and_features(module, images)[0]
+        depths: list[Tensor] = self.outputs_and_features(module, images)[0]
+        return depths
 
     def features(self, module: nn.Module, images: Tensor) -> Tensor:
         """The bottleneck."""

@@ -127,7 +127,7 @@ def scales(outputs: Tensor | Sequence[Tensor]) -> list[Tensor]:
 
 def _scale_loss(predicted: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
     """L1 over known pixels of one scale; 0 where no pixel of the batch is known."""
-    size = predicted.shape[-2:]
+    size = predicted.shape[-2], predicted.shape[-1]
     share = F.adaptive_avg_pool2d(known, size)
     mean = F.adaptive_avg_pool2d(wanted * known, size) / share.clamp(min=1e-9)
     usable = (share > 0).to(share.dtype)
