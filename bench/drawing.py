@@ -59,6 +59,13 @@ def upscale(image: U8, scale: float, smooth: bool = False) -> U8:
     return np.asarray(Image.fromarray(image).resize(size, resample))
 
 
+def draw_semantic(image: U8, semantic: U8, strength: float = 0.5) -> U8:
+    """Return the (H, W, 3) image tinted by class: (H, W) indices, 255 = void, which keeps the image's own colour."""
+    tint = np.asarray([class_colour(k) for k in range(256)], np.float32)[semantic]
+    mixed = np.where((semantic == 255)[..., None], image, image * (1 - strength) + tint * strength)
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+
+
 def draw_boxes(
     image: U8,
     boxes: ArrayLike,

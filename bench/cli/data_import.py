@@ -19,9 +19,9 @@ def register(verbs: Any) -> None:
     """Add the verb to the parser."""
     from bench.formats.registry import format_names, summary
 
-    formats = "\n".join(f"  {name:<8} {summary(name)}" for name in format_names())
+    formats = "\n".join(f"  {name:<10} {summary(name)}" for name in format_names())
     parser = verbs.add_parser(
-        "import", help="convert CSV, COCO, YOLO, VOC or plain images into an image set",
+        "import", help="convert CSV, COCO, YOLO, VOC, masks or plain images into an image set",
         description=f"Convert SRC into an image set at DST. Formats:\n{formats}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -47,7 +47,7 @@ def add_reader_options(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--classes", metavar="A,B,C", help="class names in the order to count them by")
     parser.add_argument("--ignore-class", action="append", default=[], metavar="NAME",
-                        help="drop boxes of this class; may be given again")
+                        help="drop boxes of this class, and make its pixels void; may be given again")
     group = parser.add_argument_group("options of single formats")
     for option, formats in reader_options().items():
         text = option_help(option, formats).replace("%", "%%")
@@ -135,7 +135,10 @@ def describe_set(name: Path | str, images: Any) -> str:
     shape = ", ".join(f"{w}x{h}" for (w, h), _ in sizes.most_common(3)) + (" and others" if len(sizes) > 3 else "")
     text = f"{name}: {len(images)} {images.domain} images ({images.kind}), {shape}"
     if "boxes" not in images.has:
-        return f"{text}, no labels"
+        if not images.has:
+            return f"{text}, no labels"
+        classes = f" ({', '.join(images.class_names)})" if "semantic" in images.has else ""
+        return f"{text}, {', '.join(sorted(images.has))}{classes}"
     counts = Counter(images.class_names[cls] for record in images.records for cls in record.classes)
     boxes = ", ".join(f"{cls} {counts[cls]}" for cls in images.class_names)
     more = sorted(images.has - {"boxes"})

@@ -101,12 +101,18 @@ def draw_sets(sets: Mapping[str, ImageSet], count: int, columns: int) -> U8:
 
 
 def draw_tiles(images: ImageSet, indices: Sequence[int]) -> tuple[list[U8], list[str]]:
-    """Images with their boxes drawn, and their ids."""
+    """Images with their boxes drawn, or tinted by class where there are semantic maps and no boxes, and their ids."""
+    from bench.drawing import draw_semantic
+
     tiles, titles = [], []
     for index in indices:
         record = images.records[index]
         boxes, classes = (record.boxes, record.classes) if "boxes" in images.has else ((), ())
-        tiles.append(_tile(images.image(index), boxes, [images.class_names[cls] for cls in classes], classes))
+        image = images.image(index)
+        semantic = images.labels(index).semantic if "semantic" in images.has and "boxes" not in images.has else None
+        if semantic is not None:
+            image = draw_semantic(image, semantic)
+        tiles.append(_tile(image, boxes, [images.class_names[cls] for cls in classes], classes))
         titles.append(record.id)
     return tiles, titles
 

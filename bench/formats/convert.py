@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bench.errors import DataError, UsageError, did_you_mean
 from bench.formats.geometry import MAP_PADDING, Placement, place
 from bench.formats.loading import Broken, decode, drawn_instances, read_bytes, read_map
+from bench.formats.semantic import VOID
 from bench.formats.source import Box, Item, Problems, Source
 from bench.samples import Labels
 
@@ -162,9 +163,29 @@ class Converter:
             self.problems.add("box outside the image", box.where, what, "clipped; mend it if that is not right")
         return clipped
 
+    def _semantic(self, array: NDArray[np.uint8], item: Item) -> NDArray[np.uint8]:
+        """Class indices of the source to those that are asked for; ignored classes become void."""
+        names, path = self.source.class_names, item.maps["semantic"]
+        table = np.full(256, VOID, np.uint8)
+        for value in np.flatnonzero(np.bincount(array.ravel(), minlength=256)).tolist():
+            if value == VOID:
+                continue
+            if value >= len(names):
+                what = f"{path}: value {value}, but there are {len(names)} classes"
+                raise Broken("broken mask", item.where, what, "mend the mask or the class list")
+            if names[value] in self.ignore:
+                continue
+            if names[value] not in self._index:
+                what = f"{path}: unknown class {names[value]!r}{did_you_mean(names[value], self.class_names)}"
+                raise Broken("unknown class", item.where, what, "see --classes and --ignore-class")
+            table[value] = self._index[names[value]]
+        return table[array]
+
     def _maps(self, item: Item, placement: Placement, kept: list[int]) -> dict[str, Any]:
         """Label maps in the target's pixels; instances are numbered by the boxes that stay."""
         maps = {kind: read_map(path, kind, placement.source, item) for kind, path in item.maps.items()}
+        if "semantic" in maps:
+            maps["semantic"] = self._semantic(maps["semantic"], item)
         promised = self.source.labels
         if "instances" in promised and "instances" not in maps:
             maps["instances"] = drawn_instances(item, placement.source)

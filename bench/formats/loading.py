@@ -69,11 +69,12 @@ def read_map(path: Path, kind: str, size: tuple[int, int], item: Item) -> NDArra
     """A label map of an image of ``size`` (width, height): bool, metres, or integers; raises `Broken`."""
     try:
         with Image.open(path) as image:
-            array = np.asarray(image)
+            image.load()
+            array = item.codes.decode(image) if kind == "semantic" and item.codes else np.asarray(image)
     except FileNotFoundError:
         raise Broken("missing mask", item.where, f"no file {path}", "add it") from None
     except (OSError, SyntaxError, ValueError) as error:
-        raise Broken("broken mask", item.where, f"{path}: {error}", "replace it") from None
+        raise Broken("broken mask", item.where, f"{path}: {error}", "mend or replace it") from None
     if array.shape != (size[1], size[0]):
         what = f"{path}: shape {array.shape}, the image is {size[0]}x{size[1]}"
         raise Broken("broken mask", item.where, what, "mend it")

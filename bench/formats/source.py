@@ -11,9 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 
@@ -35,6 +40,13 @@ class Box:
     segmentation: Any = None
 
 
+class SemanticCodes(Protocol):
+    """What the values or colours of a semantic mask mean (`bench.formats.semantic.Codes`)."""
+
+    def decode(self, image: Image.Image) -> NDArray[np.uint8]:
+        """(H, W) indices into the source's class names, 255 = void; raises `ValueError`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One image with its objects.
@@ -48,6 +60,7 @@ class Item:
         stated_size: (width, height) that the label file claims, or None.
         relative: whether boxes are fractions of the image size.
         maps: PNG label maps by kind (instances, foreground, depth, semantic), in the encoding of our layout.
+        codes: what the semantic map's values or colours mean, where that is not our layout's.
         vectors: named vectors of the image.
         sha256: of the image file, where a manifest tells it.
     """
@@ -60,6 +73,7 @@ class Item:
     stated_size: tuple[int, int] | None = None
     relative: bool = False
     maps: Mapping[str, Path] = field(default_factory=dict)
+    codes: SemanticCodes | None = None
     vectors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     sha256: str | None = None
 

@@ -21,6 +21,7 @@ from bench.errors import DataError
 from bench.formats.convert import EDGE
 from bench.formats.duplicates import Fingerprint, fingerprint
 from bench.formats.layout import LAYOUT, MAPS
+from bench.formats.semantic import VOID
 from bench.formats.source import Problems, inside
 
 SATURATED = 65535
@@ -158,7 +159,8 @@ class _Checker:
             self._box(annotation, f"{box_where} ({name})", width, height)
         for kind in MAPS:
             if kind in manifest["labels"]:
-                self._map(self.root / kind / f"{path.stem}.png", kind, (width, height), len(annotations))
+                counts = len(annotations), len(manifest["classes"])
+                self._map(self.root / kind / f"{path.stem}.png", kind, (width, height), *counts)
         vectors = entry.get("vectors")
         for label, vector in (vectors if isinstance(vectors, dict) else {}).items():
             if not _finite(vector):
@@ -192,7 +194,7 @@ class _Checker:
             what = f"bbox {bbox} leaves the {width}x{height} image"
             self.problems.add("box outside the image", where, what, "mend or remove it")
 
-    def _map(self, path: Path, kind: str, size: tuple[int, int], boxes: int) -> None:
+    def _map(self, path: Path, kind: str, size: tuple[int, int], boxes: int, classes: int) -> None:
         image = self._open(path, "mask", str(path))
         if image is None:
             return
@@ -201,17 +203,19 @@ class _Checker:
             what = f"shape {'x'.join(map(str, array.shape[::-1]))}, the image is {size[0]}x{size[1]}"
             self.problems.add("mask of another size", str(path), what, "render or export it again")
             return
-        what, mend = _map_complaint(array, kind, boxes)
+        what, mend = _map_complaint(array, kind, boxes, classes)
         if what:
             self.problems.add(f"broken {kind}", str(path), what, mend)
 
 
-def _map_complaint(array: NDArray[Any], kind: str, boxes: int) -> tuple[str, str]:
+def _map_complaint(array: NDArray[Any], kind: str, boxes: int, classes: int) -> tuple[str, str]:
     """What is wrong with a label map's values and the mend; empty when nothing is."""
     if kind == "instances" and int(array.max(initial=0)) > boxes:
         return f"instance {array.max()}, but the image has {boxes} boxes", "add the box or mend the mask"
     if kind == "foreground" and not np.isin(array, (0, 255)).all():
         return "values other than 0 and 255", "write 255 for foreground"
+    if kind == "semantic" and (strange := array[(array >= classes) & (array != VOID)]).size:
+        return f"value {strange[0]}, but there are {classes} classes (void is {VOID})", "mend the mask or classes"
     if kind == "depth" and not array.any():
         return "no pixel has a depth (NaN or infinite when it was written?)", "render it again"
     if kind == "depth" and float((array == SATURATED).mean()) > 0.5:

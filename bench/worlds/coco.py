@@ -1,4 +1,4 @@
-"""A user's own data as a world: three folders, each an image set of ours or plain COCO."""
+"""A user's own data as a world: three folders, each an image set of ours (whatever its labels) or plain COCO."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from bench.formats.write import write_samples
 from bench.samples import RealKind
 
 _SPLITS = {("synthetic", "train"): "synthetic_train", ("real", "train"): "real_train", ("real", "test"): "real_test"}
+_WITH_CLASSES = frozenset({"boxes", "semantic"})
+"""Labels that count by the class list, which must then be the same in all folders."""
 
 
 class CocoConfig(PluginConfig):
@@ -41,7 +43,11 @@ class CocoConfig(PluginConfig):
 
 
 class Coco(World):
-    """Your own renders and photographs: folders made by `bench data import`, or COCO JSON with its images."""
+    """Your own renders and photographs: folders made by `bench data import`, or COCO JSON with its images.
+
+    An image set of ours keeps all its labels (boxes, masks, depth, semantic maps, vectors); so a task may be any one
+    whose labels the three folders have.
+    """
 
     name = "coco"
     version = 1
@@ -104,7 +110,7 @@ class Coco(World):
         if source.domain in {"synthetic", "real"} and source.domain != expected:
             mend = "swap the folders or import it again with --domain"
             raise DataError(f"world.{split}: {folder} was imported as {source.domain}; {mend}")
-        if split != "real_train" and "boxes" not in source.labels:
+        if split != "real_train" and not source.labels:
             raise DataError(f"world.{split}: {folder} has no labels; only real_train may come without")
         return source
 
@@ -116,7 +122,7 @@ class Coco(World):
         expected = self._class_names()
         for split in ("real_train", "real_test"):
             source = self._source(split)
-            if "boxes" in source.labels and set(source.class_names) != set(expected):
+            if source.labels & _WITH_CLASSES and set(source.class_names) != set(expected):
                 missing = sorted(set(expected) - set(source.class_names))
                 extra = sorted(set(source.class_names) - set(expected))
                 parts = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has also {', '.join(extra)}"] * bool(extra)

@@ -142,6 +142,37 @@ def test_unlabelled_photographs_may_train_a_refiner_and_nothing_else(folders, tm
         world(folders).available(TEST)
 
 
+def labelled_maps(root: Path, first: int, count: int, domain: str, classes=("sky", "road")) -> Path:
+    """Image k is sky above row k and road below."""
+    writer = ImageSetWriter(root, domain=domain, kind="rendered", class_names=classes, labels=("semantic", "depth"))
+    for k in range(count):
+        semantic = np.zeros((20, 40), np.uint8)
+        semantic[k:] = 1
+        writer.add(f"s{k}", picture(first + k), Labels(semantic=semantic, depth=np.full((20, 40), 2.5, np.float32)))
+    writer.close()
+    return root
+
+
+def test_sets_of_ours_with_semantic_maps_and_no_boxes(tmp_path):
+    folders = {
+        "synthetic_train": labelled_maps(tmp_path / "synthetic", 0, 4, "synthetic"),
+        "real_train": own_layout(tmp_path / "train", 100, 3, "real", labels=()),
+        "real_test": labelled_maps(tmp_path / "test", 200, 2, "real", ("road", "sky")),
+    }
+    synthetic, test = written(folders, SYNTHETIC, tmp_path / "a"), written(folders, TEST, tmp_path / "b")
+    assert synthetic.has == test.has == {"semantic", "depth"} and synthetic.class_names == test.class_names
+    fourth = {sample.id: sample for sample in synthetic}["s3"].labels
+    # 40x20 into 16: bars of 4 rows, void and without depth; row 3 of 20 is row 5.2 of 16.
+    assert fourth.semantic[:4].tolist() == [[255] * 16] * 4 and (fourth.depth[:4] == 0).all()
+    assert fourth.semantic[4, 0] == 0 and (fourth.semantic[6:12] == 1).all() and fourth.depth[8, 8] == 2.5
+    # The photographs count the same two classes the other way round, and follow the renders' list.
+    second = {sample.id: sample for sample in test}["s1"].labels
+    assert (second.semantic[6:12] == 0).all()
+    folders["real_test"] = labelled_maps(tmp_path / "odd", 300, 2, "real", ("sky", "grass"))
+    with pytest.raises(DataError, match=r"world\.real_test: its class list lacks road and has also grass"):
+        written(folders, SYNTHETIC, tmp_path / "c")
+
+
 def test_empty_scenes(folders, tmp_path):
     (tmp_path / "empty").mkdir()
     folders["backgrounds"] = tmp_path / "empty"
