@@ -44,12 +44,12 @@ class Flight(World):
 
     Split "train" is flights: ``frames_per_course`` frames each. Split "test" is *lattices*, so that a task can fly
     through the real look in a closed loop, without a renderer: of each course one view from every free node of a
-    lattice (rows 1 m apart along the course, 7 columns 1 m apart across it, heading straight on). A task predicts on
-    the views as on any image; its score then starts at row 0, steers by the prediction of the node that it is at, and
-    steps to a node of the next row. Whether it hits something on its way is geometry: `bench.formats.courses` reads
-    the ground plan from the vectors. Nodes that a quadcopter of 0.3 m radius cannot be at have no view: who keeps to
-    that radius or a larger one crashes before it gets there. Some way through every course leads from node to
-    neighbouring node.
+    lattice (rows 1.5 m apart along the course, 9 columns 0.75 m apart across it, heading straight on). A task predicts
+    on the views as on any image; its score then starts at row 0, steers by the prediction of the node that it is at,
+    and steps to a node of the next row. Whether it hits something on its way is geometry: `bench.formats.courses`
+    reads the ground plan from the vectors. Nodes that a quadcopter of 0.3 m radius cannot be at have no view: who keeps
+    to that radius or a larger one crashes before it gets there. Some way through every course leads from the middle of
+    the start along neighbouring nodes to the last row.
 
     A test split holds whole courses: the most that fit into the images asked for (`available`).
 
@@ -80,7 +80,7 @@ class Flight(World):
         frames_per_course: int = Field(8, ge=1, le=1000)
         train_length: float = Field(40.0, ge=4, le=100)
         test_length: float = Field(24.0, ge=4, le=100)
-        density: float = Field(0.7, ge=0, le=2)
+        density: float = Field(0.6, ge=0, le=2)
 
     config: Flight.Config
 

@@ -60,20 +60,20 @@ def test_a_closed_course_is_not_flyable():
 def test_nodes_are_all_free_places_and_no_other(layouts):
     for layout in layouts:
         place, found = positions(24.0), set(nodes(layout.plan))
-        assert place.shape == (25, 7, 2)
-        for row in range(25):
-            for column in range(7):
+        assert place.shape == (17, 9, 2)
+        assert place[2, 1].tolist() == [3.0, -2.25]
+        for row in range(17):
+            for column in range(9):
                 assert ((row, column) in found) == (layout.plan.clearance(place[row, column]) >= RADIUS)
 
 
 def test_shapes_fill_their_footprints_where_the_quadcopter_flies(layouts):
-    """From 0.4 to 1.9 m no vertex is off the footprint by more than 2 cm; all reach from knee height past the quadcopter."""
+    """From 0.4 to 1.9 m no vertex is off the footprint by more than 2 cm; all reach from knee height past 2 m."""
     for thing in layouts[0].obstacles:
         plan = GroundPlan(99.0, 0.0, 99.0, np.array([thing.footprint]))
-        parts = [(mesh, role) for mesh, role in shape(thing, np.random.default_rng(0)) if role not in ("leaves", "lamp")]
-        if thing.kind == "foliage":
-            parts = shape(thing, np.random.default_rng(0))
-        vertices = np.concatenate([mesh.vertices for mesh, _ in parts])
+        above = ("leaves", "lamp") if thing.kind != "foliage" else ()
+        parts = shape(thing, np.random.default_rng(0))
+        vertices = np.concatenate([mesh.vertices for mesh, role in parts if role not in above])
         beside = vertices[(vertices[:, 2] > 0.4) & (vertices[:, 2] < 1.9)]
         assert plan.clearance(beside[:, :2]).max(initial=0.0) < 0.02
         assert vertices[:, 2].max() >= 2.0
@@ -130,7 +130,7 @@ def wall_view(pose, size=48, ahead=5.0):
     ids=["level", "turned", "unrest"],
 )
 def test_free_distances_to_a_wall(pose):
-    """The nearest point in a sector of a wall at 5 m is 5 / cos(angle) away, at the sector's edge nearer to its normal."""
+    """The nearest point of a wall at 5 m is 5 / cos(angle) away, at the sector's edge that is nearer to its normal."""
     free = free_distances(*wall_view(pose), pose.heading)
     bounds = edges() + pose.heading
     for k in range(DIRECTIONS):

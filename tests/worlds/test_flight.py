@@ -22,7 +22,7 @@ from bench.worlds.rendering import pathtrace
 
 needs_tracer = pytest.mark.skipif(pathtrace.missing() is not None, reason=str(pathtrace.missing()))
 SIZE = 32
-SMALL = Flight.Config(frames_per_course=3, test_length=5, train_length=20)
+SMALL = Flight.Config(frames_per_course=3, test_length=6, train_length=20)
 GROUND, SKY = CLASSES.index("ground"), CLASSES.index("sky")
 KINDS = ("images", "semantic", "depth")
 NAMES = ["synthetic-train", "synthetic-test"]
@@ -139,7 +139,7 @@ def test_a_test_split_is_whole_lattices(sets, name):
         views = [sample.labels.vectors for sample in data if sample.group == group]
         plan, found = GroundPlan.of(views[0]), {tuple(view["node"].tolist()) for view in views}
         assert len(found) == len(views)
-        for row in range(6):
+        for row in range(5):
             for column, offset in enumerate(OFFSETS):
                 assert ((row, column) in found) == (plan.clearance((row * STEP, offset)) >= RADIUS)
         for view in views:
@@ -175,7 +175,7 @@ def test_a_fresh_process_writes_the_same_bytes_in_another_order_and_count(sets, 
     code = (
         "import sys; from itertools import islice; from pathlib import Path; from bench.contracts import *\n"
         "from bench.worlds.flight import Flight\n"
-        "world = Flight(Flight.Config(frames_per_course=3, test_length=5, train_length=20))\n"
+        "world = Flight(Flight.Config(frames_per_course=3, test_length=6, train_length=20))\n"
         f"view = next(islice(world.views(SplitRequest('real', 'train', 9, {SIZE}, 1)), 4, None))\n"
         f"world.sample(view, {SIZE})\n"
         "for domain in ('real', 'synthetic'):\n"

@@ -6,10 +6,10 @@ import numpy as np
 
 from bench.formats.courses import F64, GroundPlan
 
-STEP = 1.0
-"""Metres from row to row (along the course) and from column to column (across it)."""
-OFFSETS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-"""y of the columns, from right to left."""
+STEP = 1.5
+"""Metres from row to row, along the course."""
+OFFSETS = (-3.0, -2.25, -1.5, -0.75, 0.0, 0.75, 1.5, 2.25, 3.0)
+"""y of the columns, from right to left. The next column of the next row is 27 degrees aside: well within the view."""
 RADIUS = 0.3
 """Of the quadcopter."""
 
