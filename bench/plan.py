@@ -130,8 +130,9 @@ class _Builder:
         described = describe("world", self.world_name, world_config, memory)
         self.plan = Plan(suite, task, described, described.facts["real_kind"])
         self.world_config = world_config
-        if suite.metric and suite.metric not in task.facts["metrics"]:
-            raise UsageError(f"metric: unknown '{suite.metric}'{did_you_mean(suite.metric, task.facts['metrics'])}")
+        for key, metric in [("metric", suite.metric), *(("also", metric) for metric in suite.also)]:
+            if metric and metric not in task.facts["metrics"]:
+                raise UsageError(f"{key}: unknown '{metric}'{did_you_mean(metric, task.facts['metrics'])}")
 
     def build(self) -> Plan:
         suite, plan = self.suite, self.plan

@@ -68,6 +68,7 @@ class Suite(_Part):
     paper: str = ""
     task: str
     metric: str = ""
+    also: tuple[str, ...] = ()
     reference_arm: str = "synthetic"
     controls: tuple[str, ...] = ()
     baselines: tuple[str, ...] = ()

@@ -46,8 +46,8 @@ def build_report(summary: RunSummary) -> None:
 
 def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[list[Picture], list[str]]:
     folder = cells.summary.out / "plots"
-    for name in PLOTS:
-        (folder / f"{name}.png").unlink(missing_ok=True)
+    for stale in folder.glob("*.png"):
+        stale.unlink()
     real = real_label(cells.summary.real_kind)
     notes = plot_losses(cells.summary.curves, folder / "losses.png")
     drawn = {
@@ -78,7 +78,17 @@ def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[list[Picture], li
             "where losses differ thirtyfold or more. Low losses do not mean useful images; the gains say that.",
         ),
     }
-    return [picture_of_file(folder / f"{name}.png", *captions[name]) for name in PLOTS if drawn[name]], notes
+    pictures = {
+        name: picture_of_file(folder / f"{name}.png", *captions[name]) for name in PLOTS if drawn[name]
+    }
+    for metric in cells.also:
+        path = folder / f"gains-{metric}.png"
+        if plot_gains(cells, path, metric):
+            title, caption = captions["gains"]
+            caption = caption.replace(f"Gains in {cells.metric}", f"Gains in {metric}", 1)
+            first = {key: pictures[key] for key in pictures if key.startswith("gains")}
+            pictures = {**first, f"gains-{metric}": picture_of_file(path, title, caption), **pictures}
+    return list(pictures.values()), notes
 
 
 def _gallery(summary: RunSummary) -> Picture | None:

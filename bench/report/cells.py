@@ -99,6 +99,7 @@ class Cells:
         self.metrics = list(dict.fromkeys(row.metric for row in summary.rows if "/" not in row.metric and row.metric))
         headline = str(suite.get("metric") or "")
         self.metric = headline or (self.metrics[0] if self.metrics else "value")
+        self.also = [name for name in suite.get("also") or () if name != self.metric and name in self.metrics]
         self._planned = self._plan(suite)
         self.models = list(dict.fromkeys(model for model, _, _ in self._planned))
         self.arms = [parse_arm(arm) for arm in dict.fromkeys(arm for _, arm, _ in self._planned)]

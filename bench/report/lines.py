@@ -47,10 +47,12 @@ HEADINGS = (
 )
 
 
-def lines(cells: Cells, model: str, figures: Sequence[Reported], sweep: bool = False) -> list[Line]:
-    """The lines of one model by the headline metric."""
-    numbers = numbers_of(cells)
-    return [_line(cells, entry, numbers, figures) for entry in cells.entries(model, sweep=sweep)]
+def lines(
+    cells: Cells, model: str, figures: Sequence[Reported], sweep: bool = False, metric: str | None = None
+) -> list[Line]:
+    """The lines of one model by a metric, the headline one unless another is named."""
+    numbers = numbers_of(cells, metric)
+    return [_line(cells, entry, numbers, figures) for entry in cells.entries(model, metric, sweep=sweep)]
 
 
 def _line(cells: Cells, entry: Entry, numbers: Numbers, figures: Sequence[Reported]) -> Line:
@@ -114,10 +116,10 @@ def grouped(troubles: Iterable[Trouble]) -> list[TroubleGroup]:
 
 
 def other_metrics(cells: Cells) -> dict[str, list[list[str]]]:
-    """Aggregate metrics but the headline one: metric -> rows of the arm and its mean for every model."""
+    """Aggregate metrics without a table of their own: metric -> rows of the arm and its mean for every model."""
     tables = {}
     for metric in cells.metrics:
-        if metric != cells.metric:
+        if metric != cells.metric and metric not in cells.also:
             numbers = numbers_of(cells, metric)
             tables[metric] = [
                 [arm_label(arm, cells.summary.real_kind)]

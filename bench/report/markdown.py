@@ -31,6 +31,8 @@ def markdown(cells: Cells, figures: Sequence[Reported]) -> str:
             table = lines(cells, model, figures, sweep)
             if table:
                 out += [f"{'###' if sweep else '##'} {_cell(model)}", "", *_markdown_table(headings, table), ""]
+    for metric in cells.also:
+        out += _also(cells, figures, metric)
     out += _other_metrics(cells)
     troubles = grouped(cells.all_troubles())
     if troubles:
@@ -57,6 +59,16 @@ def _markdown_table(headings: Sequence[str], table: Sequence[Line]) -> list[str]
         tail = [over_real, line.gap, line.images, line.steps, line.time, line.refiner, line.reported]
         rows.append(_row([line.arm, mean, line.n, gain, *tail]))
     return rows
+
+
+def _also(cells: Cells, figures: Sequence[Reported], metric: str) -> list[str]:
+    """The same tables by another metric that the suite tells gains in."""
+    arrow = "higher" if cells.higher_is_better(metric) else "lower"
+    out = [f"## By {_cell(metric)} ({arrow} is better)", ""]
+    headings = [metric if name == "metric" else name for name in HEADINGS]
+    for model in cells.models:
+        out += [f"### {_cell(model)}", "", *_markdown_table(headings, lines(cells, model, figures, metric=metric)), ""]
+    return out
 
 
 def _other_metrics(cells: Cells) -> list[str]:

@@ -100,6 +100,8 @@ def render_page(
         "marks": MARK_MEANINGS,
         "command": summary.command,
         "tables": {model: lines(cells, model, figures) for model in cells.models},
+        "also": {m: {model: lines(cells, model, figures, metric=m) for model in cells.models} for m in cells.also},
+        "directions": {m: "higher" if cells.higher_is_better(m) else "lower" for m in cells.metrics},
         "others": other_metrics(cells),
         "downloads": downloads,
         "troubles": grouped(cells.all_troubles()),

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _Item = tuple[Entry, Comparison | None]
 
 
-def plot_gains(cells: Cells, path: Path) -> bool:
-    """Draw the plot; False where there is nothing to compare."""
+def plot_gains(cells: Cells, path: Path, metric: str | None = None) -> bool:
+    """Draw the plot by a metric, the headline one by default; False where there is nothing to compare."""
     real = real_label(cells.summary.real_kind)
     upper = [arm for arm in cells.arms if arm.added is None and arm.family != "hybrid" and str(arm) != cells.reference]
     lower = [arm for arm in cells.arms if arm.added is None and arm.family == "hybrid"]
@@ -27,7 +27,7 @@ def plot_gains(cells: Cells, path: Path) -> bool:
         (upper, False, f"gain over {cells.reference}"),
         (lower, True, f"gain over {real}"),
     ):
-        items = {model: [_item(cells, model, str(arm), versus) for arm in arms] for model in cells.models}
+        items = {model: [_item(cells, model, str(arm), versus, metric) for arm in arms] for model in cells.models}
         if any(comparison for row in items.values() for _, comparison in row):
             groups.append((title, items))
     if not groups:
@@ -52,14 +52,14 @@ def plot_gains(cells: Cells, path: Path) -> bool:
                 axis.set_title(cells.models[k])
                 axis.set_xlabel(title)
         note = "bars: 95 % t interval over paired replicates" if cells.replicates > 1 else "one replicate, no intervals"
-        text = f"Gain in {cells.metric} (positive is better), scored on {real}; {note}"
+        text = f"Gain in {metric or cells.metric} (positive is better), scored on {real}; {note}"
         figure.suptitle(text, x=0.01, ha="left", fontsize=9.5, color=MUTED)
         save(figure, path)
     return True
 
 
-def _item(cells: Cells, model: str, arm: str, versus_real: bool) -> _Item:
-    entry = cells.entry(model, arm)
+def _item(cells: Cells, model: str, arm: str, versus_real: bool, metric: str | None) -> _Item:
+    entry = cells.entry(model, arm, metric)
     return entry, entry.versus_real if versus_real else entry.gain
 
 
