@@ -155,7 +155,7 @@ class T2Net(Refiner):
         """Translate one by one, with the running statistics: no image depends on the others of its batch."""
         if self._translator is None:
             raise UsageError(f"{self.name}: nothing fitted yet; call fit or load_state_dict first")
-        network = self._translator.to(context.device)
+        network = self._translator.to(context.device).to(memory_format=torch.channels_last)
         return [translated(network, sample.image, context) for sample in samples]
 
     def _sheet(
