@@ -35,9 +35,8 @@ def lamp(item: Item, rng: np.random.Generator) -> Shape:
 def plant(item: Item, rng: np.random.Generator) -> Shape:
     """A pot with leaves: long ones that stand up, or a stem with a round crown."""
     pot, r = 0.3 * item.height if item.height < 1 else 0.32, 0.36 * item.width
-    out: Shape = [
-        (lathe([[(0.0, 0.0), (0.75 * r, 0.0)], [(0.75 * r, 0.0), (r, pot)], [(r, pot), (0.0, pot - 0.02)]], 12), "ceramic")
-    ]
+    profiles = [[(0.0, 0.0), (0.75 * r, 0.0)], [(0.75 * r, 0.0), (r, pot)], [(r, pot), (0.0, pot - 0.02)]]
+    out: Shape = [(lathe(profiles, 12), "ceramic")]
     high, leaves = item.height - pot, []
     if rng.random() < 0.55:
         for k in range(11):

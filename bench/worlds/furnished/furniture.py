@@ -49,7 +49,7 @@ def sofa(item: Item, rng: np.random.Generator) -> Shape:
     inner, count = w - 2 * arm, 1 if w < 1.1 else 2 if w < 1.8 else 3
     body = [
         slab(w, d - 0.02, seat - 0.06, z=0.06), slab(w, back, h - 0.06, y=d / 2 - back / 2, z=0.06),
-        *(slab(arm, d, float(0.56), side * (w - arm) / 2, 0, 0.06) for side in (-1, 1)),
+        *(slab(arm, d, 0.56, side * (w - arm) / 2, 0, 0.06) for side in (-1, 1)),
     ]
     each = inner / count
     seats = [
@@ -91,7 +91,8 @@ def table(item: Item, rng: np.random.Generator) -> Shape:
     w, d, h = item.width, item.depth, item.height
     top = slab(w, d, 0.035, z=h - 0.035)
     apron = slab(w - 0.12, d - 0.12, 0.08, z=h - 0.115)
-    out: Shape = [(merge([top, apron]), "wood"), (legs(item, h - 0.03, 0.055), "metal" if rng.random() < 0.3 else "wood")]
+    below: Material = "metal" if rng.random() < 0.3 else "wood"
+    out: Shape = [(merge([top, apron]), "wood"), (legs(item, h - 0.03, 0.055), below)]
     if item.kind == "desk" and rng.random() < 0.6:
         side = float(rng.choice((-1, 1))) * (w / 2 - 0.24)
         out += [(slab(0.4, d - 0.1, h - 0.05, side, 0), "board")]
@@ -121,7 +122,8 @@ def _fronts(width: float, y: float, low: float, high: float, columns: int, rows:
             z = low + row * tall
             fronts.append(slab(wide - 0.02, 0.02, tall - 0.02, middle, y - 0.01, z))
             if rows == 1:
-                handles.append(slab(0.025, 0.03, 0.18, middle + (0.5 - column % 2) * 0.75 * wide, y - 0.035, z + tall / 2))
+                edge = middle + (0.5 - column % 2) * 0.75 * wide
+                handles.append(slab(0.025, 0.03, 0.18, edge, y - 0.035, z + tall / 2))
             else:
                 handles.append(slab(0.14, 0.03, 0.025, middle, y - 0.035, z + tall / 2))
     return [(merge(fronts), "front"), (merge(handles), "metal")]

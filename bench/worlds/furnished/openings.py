@@ -12,7 +12,8 @@ def wall_frame(wall: int, share: float, gap: float, width: float, depth: float) 
 
     Walls 0 to 3 are at y = depth, x = 0, y = 0 and x = width.
     """
-    x, y = ((share * width, depth - gap), (gap, share * depth), (share * width, gap), (width - gap, share * depth))[wall]
+    along, across = share * width, share * depth
+    x, y = ((along, depth - gap), (gap, across), (along, gap), (width - gap, across))[wall]
     return (0.0, np.pi / 2, np.pi, -np.pi / 2)[wall], x, y
 
 
@@ -38,8 +39,8 @@ def draw_openings(rng: np.random.Generator, width: float, depth: float, height: 
             for side in (-1, 1) if hung else ():
                 cloth, low = float(rng.uniform(0.2, 0.35)), 0.05 if rng.random() < 0.7 else sill - 0.15
                 low = max(0.02, low)
-                item = Item("curtain", side * (wide / 2 + 0.3 * cloth), -0.08, cloth, 0.08, sill + tall + 0.1 - low, low)
-                out.append(item.moved(*frame))
+                x, long = side * (wide / 2 + 0.3 * cloth), sill + tall + 0.1 - low
+                out.append(Item("curtain", x, -0.08, cloth, 0.08, long, low).moved(*frame))
     share = float(rng.choice((0.2, 0.8)))
     door = Item("door", 0, -0.02, 0.86, 0.04, 2.05)
     out.append(door.moved(*wall_frame(walls[2], share, 0.0, width, depth)))
