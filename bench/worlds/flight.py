@@ -18,7 +18,7 @@ from bench.samples import U8, Labels, RealKind
 from bench.worlds.courtyard.course import Course
 from bench.worlds.courtyard.flight import Pose, frames, node_pose
 from bench.worlds.courtyard.lattice import nodes
-from bench.worlds.courtyard.layout import CLASSES
+from bench.worlds.courtyard.obstacles import CLASSES
 from bench.worlds.courtyard.views import course, render_real, render_synthetic
 from bench.worlds.rendering import pathtrace
 

@@ -9,9 +9,10 @@ from bench.formats.courses import GroundPlan
 from bench.worlds.courtyard.distances import DIRECTIONS, edges, free_distances
 from bench.worlds.courtyard.flight import HEIGHT, Pose, frames
 from bench.worlds.courtyard.lattice import OFFSETS, RADIUS, flyable, nodes, positions
-from bench.worlds.courtyard.layout import CLASSES, GAP, WIDTH, draw_layout
+from bench.worlds.courtyard.layout import draw_layout
 from bench.worlds.courtyard.materials import surface
 from bench.worlds.courtyard.motion import blurred, flow
+from bench.worlds.courtyard.obstacles import CLASSES, GAP, WIDTH
 from bench.worlds.courtyard.shapes import shape
 
 WALL = CLASSES.index("wall")

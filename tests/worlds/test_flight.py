@@ -16,7 +16,7 @@ from bench.formats.verify import verify_set
 from bench.plugins import find
 from bench.worlds.courtyard.distances import DIRECTIONS, edges
 from bench.worlds.courtyard.lattice import OFFSETS, RADIUS, STEP
-from bench.worlds.courtyard.layout import CLASSES
+from bench.worlds.courtyard.obstacles import CLASSES
 from bench.worlds.flight import Flight
 from bench.worlds.rendering import pathtrace
 

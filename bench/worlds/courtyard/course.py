@@ -10,9 +10,10 @@ import numpy as np
 from bench.formats.courses import GroundPlan
 from bench.samples import Domain
 from bench.seeds import derive
-from bench.worlds.courtyard.layout import CLASSES, RUN_OUT, WIDTH, Layout, Side, draw_layout
+from bench.worlds.courtyard.layout import RUN_OUT, Layout, Side, draw_layout
 from bench.worlds.courtyard.light import draw_light
 from bench.worlds.courtyard.materials import Material, surface
+from bench.worlds.courtyard.obstacles import CLASSES, WIDTH
 from bench.worlds.courtyard.shapes import shape
 from bench.worlds.rendering.mesh import Mesh, merge, quad, sheet
 from bench.worlds.rendering.pathtrace import Sky, Sun

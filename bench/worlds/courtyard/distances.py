@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from bench.samples import U8
 from bench.worlds.courtyard.flight import FIELD_OF_VIEW
-from bench.worlds.courtyard.layout import CLASSES
+from bench.worlds.courtyard.obstacles import CLASSES
 from bench.worlds.rendering.mesh import F64
 
 DIRECTIONS = 16

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.worlds.courtyard.layout import Obstacle
+from bench.worlds.courtyard.obstacles import Obstacle
 from bench.worlds.rendering.mesh import F64, Mesh, box, lathe, merge, quad, turn_x, turn_z
 
 Role = Literal["bark", "leaves", "metal", "lamp", "masonry", "planks", "paint", "glass", "tyre"]

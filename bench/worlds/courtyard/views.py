@@ -12,8 +12,8 @@ from bench.seeds import derive
 from bench.worlds.courtyard.course import Course
 from bench.worlds.courtyard.distances import free_distances
 from bench.worlds.courtyard.flight import Pose
-from bench.worlds.courtyard.layout import CLASSES
 from bench.worlds.courtyard.motion import blurred, draw_flow
+from bench.worlds.courtyard.obstacles import CLASSES
 from bench.worlds.rendering.gbuffer import GBuffer, gbuffer
 from bench.worlds.rendering.mesh import F64
 from bench.worlds.rendering.pathtrace import Tracer
