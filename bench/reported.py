@@ -22,6 +22,7 @@ COLUMNS = (
     "paper", "table", "suite", "task", "model", "train_data", "refiner", "metric", "value", "higher_is_better",
     "verified", "source",
 )
+_FEW = re.compile(r"^(?P<source>source(?P<refined>\+refined)?\+)?\d+ labeled real(?: \(hybrid\))?$")
 _HYBRID = re.compile(r"^hybrid (?P<real>\d+) real\+(?P<added>\d+) (?P<kind>source|refined)$")
 
 
@@ -68,6 +69,9 @@ class Reported:
         name = "" if self.refiner == "none" else self.refiner
         if match := _HYBRID.match(self.train_data):
             return Arm("hybrid", name if match["kind"] == "refined" else "synthetic", int(match["added"]))
+        if match := _FEW.match(self.train_data):
+            added = name if match["refined"] else "synthetic"
+            return Arm("hybrid", added) if match["source"] else Arm("real")
         if self.train_data == "source":
             return Arm("synthetic")
         if self.train_data == "real":

@@ -69,6 +69,7 @@ class Suite(_Part):
     task: str
     metric: str = ""
     also: tuple[str, ...] = ()
+    spread: bool = False
     reference_arm: str = "synthetic"
     controls: tuple[str, ...] = ()
     baselines: tuple[str, ...] = ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 
 from bench.report.answer import numbers_of
 from bench.report.cells import Cells, Entry, Trouble
@@ -113,6 +115,25 @@ def grouped(troubles: Iterable[Trouble]) -> list[TroubleGroup]:
         TroubleGroup(model, arm, ", ".join(map(str, numbers)), status, reason)
         for (model, arm, status, reason), numbers in groups.items()
     ]
+
+
+def spreads(cells: Cells) -> dict[str, list[list[str]]]:
+    """Standard deviation over replicates, where the suite asks for it: metric -> rows of the arm and each model's."""
+    if not cells.summary.suite.get("spread"):
+        return {}
+    tables = {}
+    for metric in [cells.metric, *cells.also]:
+        numbers = numbers_of(cells, metric)
+        tables[metric] = [
+            [arm_label(arm, cells.summary.real_kind)]
+            + [numbers.plain(_deviation(cells.entry(model, str(arm), metric).values)) for model in cells.models]
+            for arm in cells.arms
+        ]
+    return tables
+
+
+def _deviation(values: Mapping[int, float]) -> float:
+    return stdev(values.values()) if len(values) > 1 else math.nan
 
 
 def other_metrics(cells: Cells) -> dict[str, list[list[str]]]:

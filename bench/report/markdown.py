@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.report.cells import Cells
 from bench.report.definitions import MARK_MEANINGS
-from bench.report.lines import HEADINGS, Line, grouped, lines, other_metrics
+from bench.report.lines import HEADINGS, Line, grouped, lines, other_metrics, spreads
 from bench.report.words import real_label, replicates
 from bench.reported import Reported
 
@@ -33,7 +33,8 @@ def markdown(cells: Cells, figures: Sequence[Reported]) -> str:
                 out += [f"{'###' if sweep else '##'} {_cell(model)}", "", *_markdown_table(headings, table), ""]
     for metric in cells.also:
         out += _also(cells, figures, metric)
-    out += _other_metrics(cells)
+    out += _small_tables("Standard deviation over replicates", cells, spreads(cells))
+    out += _small_tables("Other metrics", cells, other_metrics(cells))
     troubles = grouped(cells.all_troubles())
     if troubles:
         out += ["## Cells without a value", ""]
@@ -71,12 +72,12 @@ def _also(cells: Cells, figures: Sequence[Reported], metric: str) -> list[str]:
     return out
 
 
-def _other_metrics(cells: Cells) -> list[str]:
+def _small_tables(title: str, cells: Cells, tables: Mapping[str, Sequence[Sequence[str]]]) -> list[str]:
     out: list[str] = []
-    for metric, table in other_metrics(cells).items():
+    for metric, table in tables.items():
         out += [f"### {_cell(metric)}", "", _row(["arm", *cells.models]), _row(["---", *["---:"] * len(cells.models)])]
         out += [*map(_row, table), ""]
-    return ["## Other metrics", "", *out] if out else []
+    return [f"## {title}", "", *out] if out else []
 
 
 def _row(cells: Sequence[str]) -> str:
