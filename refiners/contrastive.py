@@ -56,8 +56,8 @@ def tap_channels(generator: ResnetGenerator) -> list[int]:
 
 def _wide(generator: ResnetGenerator) -> int:
     """Channels of the residual blocks."""
-    convolutions = [layer for layer in generator.body if isinstance(layer, nn.Conv2d)]
-    return convolutions[-1].out_channels
+    first = next(layer for layer in generator.body if isinstance(layer, nn.Conv2d))
+    return first.out_channels * generator.multiple
 
 
 def encode(generator: ResnetGenerator, image: Tensor, whole: bool = False) -> tuple[list[Tensor], Tensor]:

@@ -2,7 +2,9 @@
 
 One generator and one discriminator, no way back: instead of a cycle, patches of the refined image must be recognisable
 among those of the input (`refiners.contrastive`). Everything else is CycleGAN's here as in the paper's implementation,
-except that the generator is the one all our translators share: plain stride-2 convolutions where theirs low-pass.
+except that the generator is the one all our translators share: stride-2 convolutions where theirs low-pass on the way
+down, and a bilinear enlargement on the way up, as theirs. (With transposed convolutions a short run leaves a
+checkerboard: unlike a cycle, the contrastive loss does not mind it.)
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from refiners.contrastive import PatchSampler, encode, patch_nce_loss, tap_chann
 from refiners.crops import Batch, UnpairedCrops
 from refiners.cycle import decayed
 from refiners.losses import discriminator_adversarial_loss, generator_adversarial_loss
-from refiners.networks import PatchDiscriminator, initialise
+from refiners.networks import PatchDiscriminator, ResnetGenerator, Upsampling, initialise
 from refiners.pool import ImagePool
 from refiners.translator import Translator, generator, sheet_path, write_samples_sheet
 
@@ -74,6 +76,8 @@ class CutConfig(PluginConfig):
     """Share of the run after which the learning rate falls linearly to 0."""
     pool_size: int = Field(0, ge=0)
     """Earlier refined images kept for the discriminator (the paper's implementation keeps none)."""
+    upsampling: Upsampling = "resize"
+    """How the generator enlarges: "resize", or "transposed" convolutions as CycleGAN (`refiners.networks`)."""
     residual: bool = False
     """Ours, for short runs: the generator predicts a change of its input (`refiners.networks.ResnetGenerator`)."""
     noise: bool = False
@@ -111,6 +115,10 @@ class Cut(Translator):
         )
         self._generator = cut.to_real
 
+    def new_generator(self) -> ResnetGenerator:
+        """See `Translator.new_generator`."""
+        return generator(self.config, self.config.upsampling)
+
     def _sheet(self, cut: CutStep, synthetic: U8, real: U8, step: int, context: Context) -> None:
         with evaluating(cut.to_real), autocast(context):
             write_samples_sheet(
@@ -125,7 +133,8 @@ class CutStep:
     def __init__(self, config: CutConfig, context: Context) -> None:
         self.config, self.context = config, context
         torch.manual_seed(derive(context.seed, "networks"))
-        self.to_real, self.judge = generator(config), PatchDiscriminator(config.ndf, config.n_layers)
+        self.to_real = generator(config, config.upsampling)
+        self.judge = PatchDiscriminator(config.ndf, config.n_layers)
         initialise(self.to_real, self.judge)
         self.sampler = PatchSampler(tap_channels(self.to_real), config.embedding, config.patches)
         for head in self.sampler.modules():

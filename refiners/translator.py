@@ -16,7 +16,7 @@ from bench.samples import U8, ImageSet, Sample
 from bench.seeds import derive
 from bench.training import autocast, evaluating
 from refiners.crops import resized, to_image, to_tensor
-from refiners.networks import ResnetGenerator, to_multiple
+from refiners.networks import ResnetGenerator, Upsampling, to_multiple
 from refiners.sheets import write_sheet
 
 if TYPE_CHECKING:
@@ -35,11 +35,12 @@ class GeneratorSettings(Protocol):
     noise: bool
 
 
-def generator(config: GeneratorSettings) -> ResnetGenerator:
+def generator(config: GeneratorSettings, upsampling: Upsampling = "transposed") -> ResnetGenerator:
     """A generator of the configured size."""
     return ResnetGenerator(
-        config.ngf, config.n_blocks, config.n_downsampling, residual=config.residual, noise=config.noise
-    )
+        config.ngf, config.n_blocks, config.n_downsampling, residual=config.residual, noise=config.noise,
+        upsampling=upsampling,
+    )  # fmt: skip
 
 
 class Translator(Refiner):
@@ -48,6 +49,10 @@ class Translator(Refiner):
     def __init__(self, config: PluginConfig) -> None:
         super().__init__(config)
         self._generator: ResnetGenerator | None = None
+
+    def new_generator(self) -> ResnetGenerator:
+        """An untrained generator of the configured size."""
+        return generator(self.config)
 
     def images(self, synthetic: ImageSet, real: ImageSet) -> tuple[U8, U8]:
         """Both domains at the synthetic images' size, (N, H, W, 3) uint8; raises `DataError` where one is empty."""
@@ -85,7 +90,7 @@ class Translator(Refiner):
 
     def load_state_dict(self, state: State) -> None:
         """Take what `state_dict` returned; the configuration must be the one it was trained with."""
-        network = generator(self.config)
+        network = self.new_generator()
         network.load_state_dict({name.removeprefix("generator."): value for name, value in state.items()})
         self._generator = network
 

@@ -93,3 +93,22 @@ def test_perceptrons_have_two_layers() -> None:
     # 256 units: (3 + 1) 256 + 257 256 for the pixels, (128 + 1) 256 + 257 256 for 128 channels.
     sampler = PatchSampler([3, 128])
     assert sum(p.numel() for p in sampler.parameters()) == 4 * 256 + 129 * 256 + 2 * 257 * 256
+
+
+def test_enlarging_first_keeps_the_parameters_and_leaves_no_checkerboard() -> None:
+    networks = {kind: ResnetGenerator(8, 2, 2, upsampling=kind) for kind in ("transposed", "resize")}
+    counts = {kind: sum(p.numel() for p in network.parameters()) for kind, network in networks.items()}
+    assert counts["transposed"] == counts["resize"]
+    assert tap_channels(networks["resize"]) == tap_channels(networks["transposed"])
+    spread = {}
+    for kind, network in networks.items():
+        flat = torch.rand(1, 32, 1, 1, generator=torch.Generator().manual_seed(0)).expand(1, 32, 6, 6)
+        layers = list(network.body)
+        last = max(k for k, layer in enumerate(layers) if type(layer).__name__ == "ResidualBlock")
+        norm = next(k for k in range(last + 1, len(layers)) if type(layers[k]).__name__ == "InstanceNorm2d")
+        x = flat
+        for layer in layers[last + 1 : norm]:
+            x = layer(x)
+        assert x.shape == (1, 16, 12, 12)
+        spread[kind] = x[..., 2:-2, 2:-2].std(dim=(2, 3)).max().item()
+    assert spread["resize"] < 1e-6 < 1e-2 < spread["transposed"]

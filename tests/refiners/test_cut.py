@@ -162,7 +162,7 @@ def test_every_loss_is_logged_and_sheets_are_written(
 def test_it_learns_the_colour_of_the_real_images(make_set: Callable[..., ImageSet], context: Context) -> None:
     synthetic, real = make_set("synthetic", 12), make_set("real", 12, seed=1).unlabelled()
     settings = {"steps": 120, "ngf": 4, "ndf": 8, "learning_rate": 3e-3, "resize": 1.0, "sheets": 0, "n_layers": 2}
-    refiner = fit(context, synthetic, real, **settings)
+    refiner = fit(context, synthetic, real, **settings, upsampling="transposed")
     refined = np.stack(refiner.refine(list(synthetic), context)).astype(float)
     target = real.images().astype(float).mean(axis=(0, 1, 2))
     before = np.abs(synthetic.images().astype(float).mean(axis=(0, 1, 2)) - target).mean()
