@@ -96,6 +96,8 @@ class PixelDaConfig(PluginConfig):
     task_optimizer: Literal["task", "paper"] = "task"
     """Who trains the task network: the optimizer and schedule that the model has in every other arm, so that arms
     compare (a departure from the paper), or the discriminator's Adam, as published."""
+    copies: int = Field(1, ge=1)
+    """Images made of one synthetic image, each with noise of its own; in joint training every pass draws other noise."""
     sheets: int = Field(8, ge=0)
     """Sample sheets written while it trains."""
 
@@ -120,6 +122,11 @@ class PixelDa(Refiner):
     def __init__(self, config: PixelDaConfig) -> None:
         super().__init__(config)
         self._generator: NoiseGenerator | None = None
+
+    @property
+    def copies(self) -> int:
+        """As configured: the harness calls `refine` so many times, each time with another seed."""
+        return int(self.config.copies)
 
     def fit(self, synthetic: ImageSet, real: ImageSet, context: Context) -> None:
         """Train without a task network; raises `UsageError` without ``steps`` and `DivergedError` on NaN."""
