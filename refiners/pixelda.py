@@ -97,7 +97,7 @@ class PixelDaConfig(PluginConfig):
     """Who trains the task network: the optimizer and schedule that the model has in every other arm, so that arms
     compare (a departure from the paper), or the discriminator's Adam, as published."""
     copies: int = Field(1, ge=1)
-    """Images made of one synthetic image, each with noise of its own; in joint training every pass draws other noise."""
+    """Images made of one synthetic image, each with its own noise; in joint training every pass draws other noise."""
     sheets: int = Field(8, ge=0)
     """Sample sheets written while it trains."""
 
