@@ -12,14 +12,11 @@ from typing import Any
 
 from bench.engines.execution import versions
 from bench.errors import BenchError
-from bench.formats.layout import open_image_set
+from bench.exhibits import finished, gallery, open_set, set_key, task_pictures
 from bench.plan import Cell, Plan
-from bench.report.summary import GalleryColumn, LossCurve, RunSummary
+from bench.report.summary import LossCurve, RunSummary
 from bench.results import Row
-from bench.samples import ImageSet
 from bench.store import Store
-
-GALLERY_ROWS = 4
 
 
 def headline(plan: Plan) -> str:
@@ -77,6 +74,7 @@ def _cell_rows(plan: Plan, store: Store, cell: Cell, reasons: Mapping[str, str])
 def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: str) -> RunSummary:
     """Everything that the report needs, read from the store."""
     suite = portable_suite(plan, out) | {"metric": headline(plan)}
+    pictures, trouble = task_pictures(plan, store, results, headline(plan))
     return RunSummary(
         out=out,
         suite=suite,
@@ -88,7 +86,8 @@ def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: 
         class_names=_class_names(plan, store),
         curves=curves(plan, store),
         costs=costs(plan, store),
-        notes=notes(plan, store),
+        notes=[*notes(plan, store), *trouble],
+        pictures=pictures,
     )
 
 
@@ -134,15 +133,10 @@ def costs(plan: Plan, store: Store) -> dict[str, float]:
     return {name: round(fmean(values), 1) for name, values in found.items()}
 
 
-def _stages(plan: Plan, store: Store, kind: str) -> list[tuple[str, str]]:
-    """(the suite's name for the refiner, key) of finished stages of a kind, first replicate first."""
-    return [(s.run["name"], key) for key, s in plan.stages.items() if s.kind == kind and store.has(key)]
-
-
 def curves(plan: Plan, store: Store) -> list[LossCurve]:
     """The loss logs of the refiners, one curve a replicate."""
     found = []
-    for _, key in _stages(plan, store, "fit"):
+    for _, key in finished(plan, store, "fit"):
         path = store.path(key) / "losses.csv"
         if path.exists():
             found.append(LossCurve(f"{plan.stages[key].label.removeprefix('fit ')}", path))
@@ -152,56 +146,13 @@ def curves(plan: Plan, store: Store) -> list[LossCurve]:
 def notes(plan: Plan, store: Store) -> list[str]:
     """What refiners wrote into ``notes.txt``, and what was skipped and why; each line once."""
     lines = [f"{name}: skipped, {reason}" for name, reason in plan.skipped.items()]
-    for name, key in _stages(plan, store, "fit"):
+    for name, key in finished(plan, store, "fit"):
         path = store.path(key) / "notes.txt"
         if path.exists():
             lines += [f"{name}: {line}" for line in path.read_text().splitlines() if line.strip()]
     return list(dict.fromkeys(lines))
 
 
-def _set_key(plan: Plan, domain: str, split: str) -> str | None:
-    for key, stage in plan.stages.items():
-        if (
-            stage.kind == "render"
-            and stage.spec["request"]["domain"] == domain
-            and stage.spec["request"]["split"] == split
-        ):
-            return key
-    return None
-
-
-def _open(store: Store, key: str | None) -> ImageSet | None:
-    return open_image_set(store.path(key)) if key and store.has(key) else None
-
-
 def _class_names(plan: Plan, store: Store) -> list[str]:
-    images = _open(store, _set_key(plan, "real", "test"))
+    images = open_set(store, set_key(plan, "real", "test"))
     return list(images.class_names) if images else []
-
-
-def gallery(plan: Plan, store: Store) -> list[GalleryColumn]:
-    """Synthetic | refined by each | real training images; the same samples in every synthetic and refined column."""
-    columns = []
-    synthetic = _open(store, _set_key(plan, "synthetic", "train"))
-    if synthetic:
-        columns.append(_column("synthetic", synthetic))
-    seen: set[str] = set()
-    for name, key in _stages(plan, store, "refine"):
-        refined = _open(store, key)
-        if refined and name not in seen:
-            columns.append(_column(f"refined({name})", refined))
-            seen.add(name)
-    real = _open(store, _set_key(plan, "real", "train"))
-    if real:
-        columns.append(_column("real", real))
-    return columns
-
-
-def _column(title: str, images: ImageSet) -> GalleryColumn:
-    samples = [images[index] for index in range(min(GALLERY_ROWS, len(images)))]
-    return GalleryColumn(
-        title=title,
-        images=[sample.image for sample in samples],
-        boxes=[sample.labels.boxes for sample in samples],
-        classes=[[] if s.labels.classes is None else [int(c) for c in s.labels.classes] for s in samples],
-    )

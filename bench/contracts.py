@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from bench.learning import Learner
+    from bench.showing import Showing, TaskPicture
 
 State: TypeAlias = "Mapping[str, torch.Tensor]"
 """What a trained thing is: flat tensors by name. A string, so that contracts import no torch."""
@@ -229,3 +230,10 @@ class Task(Plugin, ABC):
     @abstractmethod
     def score(self, predictions: Path, truth: ImageSet) -> list[Score]:
         """Score the predictions that `predict` wrote. Pure: no randomness, no device, no network."""
+
+    def pictures(self, showing: Showing) -> list[TaskPicture]:
+        """Pictures of what one model of a run predicts, for the report; none for a task that has nothing to show.
+
+        Called once when a report is built. What it raises becomes a note on the page; no result depends on it.
+        """
+        return []

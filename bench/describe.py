@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench import plugins
+from bench.contracts import Task
 from bench.errors import UsageError
 from bench.keys import key_of
 from bench.suite import explain
@@ -105,6 +106,7 @@ def _facts(kind: str, plugin: Any) -> dict[str, Any]:
             "headline": plugin.headline,
             "score_version": plugin.score_version,
             "needs": sorted(plugin.needs),
+            "pictures": type(plugin).pictures is not Task.pictures,
         }
     if kind == "world":
         return {"real_kind": plugin.real_kind}

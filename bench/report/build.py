@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.report.cells import Cells
 from bench.report.csv_table import table_csv
-from bench.report.gallery import build_gallery, write_gallery
+from bench.report.gallery import build_gallery, label_words, write_sheet
 from bench.report.markdown import markdown
 from bench.report.page import Picture, download, picture_of_file, picture_of_sheet, render_page
 from bench.report.plot_classes import plot_classes
@@ -16,6 +16,7 @@ from bench.report.plot_gains import plot_gains
 from bench.report.plot_hybrid import plot_hybrid
 from bench.report.plot_losses import plot_losses
 from bench.report.summary import RunSummary
+from bench.report.task_pictures import write_pictures
 from bench.report.words import real_label
 from bench.reported import Reported, chosen, read_reported
 from bench.results import rows_csv
@@ -37,10 +38,11 @@ def build_report(summary: RunSummary) -> None:
     _write(summary.out / "table.csv", table)
     plots, notes = _plots(cells, figures)
     gallery = _gallery(summary)
+    seen, trouble = write_pictures(summary.pictures, summary.out / "plots", PLOTS)
     rows = io.StringIO(newline="")
     rows_csv(rows, summary.rows)
     downloads = [download("rows.csv", rows.getvalue()), download("table.csv", table)]
-    page = render_page(cells, figures, plots, gallery, downloads, [*summary.notes, *notes])
+    page = render_page(cells, figures, plots, gallery, downloads, [*summary.notes, *notes, *trouble], seen)
     _write(summary.out / "index.html", page)
 
 
@@ -97,13 +99,13 @@ def _gallery(summary: RunSummary) -> Picture | None:
     sheet = build_gallery(summary.gallery, summary.class_names, summary.real_kind)
     if sheet is None:
         return None
-    write_gallery(sheet, path)
+    write_sheet(sheet, path)
     real = real_label(summary.real_kind)
     return picture_of_sheet(
         sheet,
         "The same samples as rendered and as refined, beside a real image",
         f"Each row is one sample: as rendered, as each refiner made it, and a {real} image, which is another scene. "
-        "Boxes are the labels, coloured by class; refining leaves them as they are, so they must still fit.",
+        + label_words(summary.gallery),
     )
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from bench.report.answer import build_answer, numbers_of
 from bench.report.cells import Cells
 from bench.report.definitions import MARK_MEANINGS, definitions
-from bench.report.lines import grouped, lines, other_metrics
+from bench.report.lines import grouped, lines, other_metrics, spreads
 from bench.report.words import real_label, replicates, seconds
 from bench.reported import Reported
 from bench.samples import U8
@@ -35,6 +35,7 @@ class Picture:
     height: int
     alt: str
     caption: str
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,12 @@ def picture_of_file(path: Path, alt: str, caption: str) -> Picture:
     return Picture("plot", data, width, height, alt, caption)
 
 
-def picture_of_sheet(sheet: U8, alt: str, caption: str) -> Picture:
-    """The gallery, (H, W, 3) uint8, as JPEG without chroma subsampling: small, and lines stay crisp."""
+def picture_of_sheet(sheet: U8, alt: str, caption: str, title: str = "") -> Picture:
+    """A sheet of photographs, (H, W, 3) uint8, as JPEG without chroma subsampling: small, and lines stay crisp."""
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, "JPEG", quality=88, subsampling=0)
     data = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-    return Picture("gallery", data, sheet.shape[1], sheet.shape[0], alt, caption)
+    return Picture("gallery", data, sheet.shape[1], sheet.shape[0], alt, caption, title)
 
 
 def download(name: str, text: str) -> Download:
@@ -73,8 +74,9 @@ def render_page(
     gallery: Picture | None,
     downloads: Sequence[Download],
     notes: Sequence[str],
+    seen: Sequence[Picture] = (),
 ) -> str:
-    """The page as text. Everything from outside goes through jinja2's autoescape."""
+    """The page as text; ``seen`` are the task's pictures. Everything from outside goes through jinja2's autoescape."""
     folder = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined,
@@ -102,12 +104,14 @@ def render_page(
         "tables": {model: lines(cells, model, figures) for model in cells.models},
         "also": {m: {model: lines(cells, model, figures, metric=m) for model in cells.models} for m in cells.also},
         "directions": {m: "higher" if cells.higher_is_better(m) else "lower" for m in cells.metrics},
+        "spreads": spreads(cells),
         "others": other_metrics(cells),
         "downloads": downloads,
         "troubles": grouped(cells.all_troubles()),
         "plots": plots,
         "sweeps": sweeps,
         "gallery": gallery,
+        "seen": seen,
         "costs": _costs(cells),
         "notes": notes,
         "paper": paper,
@@ -126,7 +130,8 @@ def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
     always = ("answer", "command", "table", "definitions")
     names = {
         "answer": "Answer", "command": "Command", "table": "Table", "troubles": "Cells without a value",
-        "plots": "Plots", "sweeps": "Hybrid curve", "gallery": "Gallery", "costs": "Costs", "notes": "Notes",
+        "plots": "Plots", "sweeps": "Hybrid curve", "gallery": "Gallery", "seen": "What the models see",
+        "costs": "Costs", "notes": "Notes",
         "reported": "Reported", "definitions": "Words and marks", "environment": "Environment",
     }  # fmt: skip
     ids = {"sweeps": "sweep"}

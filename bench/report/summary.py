@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bench.results import Row
 from bench.samples import U8, RealKind
+from bench.showing import TaskPicture
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,16 @@ class GalleryColumn:
         images: (H, W, 3) uint8 each.
         boxes: (N, 4) x0 y0 x1 y1 in pixels for each image, or None where there are none to draw.
         classes: (N,) class indices for each image; empty where there are no boxes.
+        semantics: (H, W) uint8 class map for each image (255 = void), or None.
+        depths: (H, W) float32 depth in metres for each image (0 = unknown), or None.
     """
 
     title: str
     images: Sequence[U8]
     boxes: Sequence[NDArray[np.float32] | None] = ()
     classes: Sequence[Sequence[int] | NDArray[np.int64]] = ()
+    semantics: Sequence[U8 | None] = ()
+    depths: Sequence[NDArray[np.float32] | None] = ()
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,11 @@ class RunSummary:
         command: the exact command line.
         environment: versions, devices and the like; nested values are shown as JSON.
         gallery: columns, left to right.
-        class_names: of the boxes in the gallery.
+        class_names: of the boxes and class maps in the gallery.
         curves: loss logs of refiners.
         costs: refiner -> mean seconds of fit and refine over replicates.
         notes: lines to show as they are (what a refiner says about its run, why something was skipped).
+        pictures: what the task drew of its predictions.
         reported: a file of reported figures; None takes the one that comes with the project.
     """
 
@@ -71,4 +77,5 @@ class RunSummary:
     curves: Sequence[LossCurve] = ()
     costs: Mapping[str, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    pictures: Sequence[TaskPicture] = ()
     reported: Path | None = None
