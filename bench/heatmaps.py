@@ -128,7 +128,7 @@ def confusion_picture(counts: ArrayLike, class_names: Sequence[str], title: str,
     picture = Image.new("RGB", (width, top + cell * len(class_names) + side + gap), PAPER)
     draw = ImageDraw.Draw(picture)
     draw.text((gap, gap), title, fill=INK, font=bold)
-    draw.text((gap, top - 26), "true ↓   predicted →", fill=INK, font=small if cell < 40 else font)
+    draw.text((gap, top - 26), "rows: true, columns: predicted", fill=INK, font=small if cell < 40 else font)
     for row, name in enumerate(class_names):
         y = top + row * cell
         draw.text((left - 6 - font.getlength(name), y + cell / 2 - 9), name, fill=INK, font=font)
@@ -141,7 +141,7 @@ def confusion_picture(counts: ArrayLike, class_names: Sequence[str], title: str,
             colour = ramp(share, "share")
             shade: Colour = (int(colour[0]), int(colour[1]), int(colour[2]))
             draw.rectangle((x, y, x + cell - 1, y + cell - 1), fill=shade, outline=(203, 210, 217))
-            text = "–" if not total[row, 0] else "" if share < 0.005 else f"{100 * share:.0f}"
+            text = "-" if not total[row, 0] else "" if share < 0.005 else f"{100 * share:.0f}"
             place = (x + (cell - small.getlength(text)) / 2, y + cell / 2 - small.size * 0.62)
             draw.text(place, text, fill=ink_on(shade), font=small)
     return np.asarray(picture)

@@ -64,6 +64,11 @@ class Showing:
         ends = {family: [s for s in self.arms if s.arm.family == family][:1] for family in ("synthetic", "real")}
         return [*ends["synthetic"], *found[:adapted], *ends["real"]]
 
+    def spread(self, count: int) -> list[int]:
+        """Places of at most ``count`` test images, evenly over the set: nobody has picked the fine ones."""
+        number = min(count, len(self.truth))
+        return [(2 * k + 1) * len(self.truth) // (2 * number) for k in range(number)]
+
 
 @dataclass(frozen=True, slots=True)
 class TaskPicture:

@@ -15,7 +15,9 @@ from bench.contracts import Score
 from bench.errors import DataError
 from bench.learning import Targets
 from bench.samples import ImageSet
+from bench.showing import Showing, TaskPicture
 from tasks.depth.metrics import METRICS, Crop, image_errors
+from tasks.depth.pictures import depth_pictures
 from tasks.supervised import Arrays, SupervisedTask
 
 
@@ -118,6 +120,10 @@ class Depth(SupervisedTask):
                 "check train.min_depth, train.cap, and the scale of the depth files"
             )
         return [Score(name, float(np.mean([row[name] for row in rows]))) for name in METRICS]
+
+    def pictures(self, showing: Showing) -> list[TaskPicture]:
+        """See `tasks.depth.pictures`."""
+        return depth_pictures(showing, self.config.cap or self.config.max_depth, self.config.min_depth)
 
 
 def scales(outputs: Tensor | Sequence[Tensor]) -> list[Tensor]:

@@ -15,9 +15,11 @@ from bench.contracts import Score
 from bench.errors import DataError
 from bench.learning import Targets
 from bench.samples import ImageSet
+from bench.showing import Showing, TaskPicture
 from tasks.segmentation.augmentation import augmented
 from tasks.segmentation.metrics import VOID, confusion_scores, set_confusion
 from tasks.segmentation.model import MAIN, Outputs
+from tasks.segmentation.pictures import segmentation_pictures
 from tasks.supervised import Arrays, SupervisedTask
 
 SCALES = (0.5, 0.75, 1.0, 1.25, 1.5)
@@ -100,3 +102,7 @@ class Segmentation(SupervisedTask):
     def measure(self, predictions: Arrays, truth: ImageSet) -> list[Score]:
         """See `tasks.segmentation.metrics.confusion_scores`."""
         return confusion_scores(set_confusion(predictions["semantic"], truth), truth.class_names)
+
+    def pictures(self, showing: Showing) -> list[TaskPicture]:
+        """See `tasks.segmentation.pictures`."""
+        return segmentation_pictures(showing)
