@@ -176,9 +176,13 @@ class SupervisedTask(Task):
                 raise DataError(f"{predictions}: {len(array)} predictions of {name} for {len(truth)} images")
         return self.measure(arrays, truth)
 
+    def spec(self, data: ImageSet) -> DataSpec:
+        """What networks are told of the data; a task whose networks must know more derives from `DataSpec`."""
+        return DataSpec(len(data.class_names), channel_count(data.sensors), data.size)
+
     def network(self, model: SupervisedModel, data: ImageSet, context: Context) -> nn.Module:
         """The network with initial weights that depend on the seed and nothing else."""
-        spec = DataSpec(len(data.class_names), channel_count(data.sensors), data.size)
+        spec = self.spec(data)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(context.seed, "weights"))
             module = model.build(spec).to(context.device)
