@@ -67,8 +67,9 @@ def _strip(showing: Showing, arms: list[Shown], cap: float, min_depth: float) ->
         "depth",
         "Depth in test images",
         f"Some {showing.real} test images, spread evenly over the set, their true depth, and what {showing.model} "
-        "predicts after each kind of training; below each prediction, how far it is off. Every depth map has one scale, "
-        f"every error map another; what lies beyond its end has the last colour. Grey errors are not scored (unknown, or outside {min_depth:g} to {cap:g} m). "
+        "predicts after each kind of training; below each prediction, how far it is off. Every depth map has one "
+        "scale, every error map another; what lies beyond its end has the last colour. Grey errors are not "
+        f"scored (unknown, or outside {min_depth:g} to {cap:g} m). "
         "Replicate 0.",
         stacked([sheet, *bars], 4),
     )

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from bench.contracts import Context, PluginConfig, Progress, Score, State, Task
 from bench.samples import ImageSet
 from bench.seeds import derive
+from bench.showing import Showing, TaskPicture
 from bench.training import Batches, autocast, evaluating, step_generator, train
 from tasks.detection.batches import TrainingImages, as_input, image_tensor
 from tasks.detection.evaluation import coco_scores
 from tasks.detection.model import DetectionModel, Detections, Limits
+from tasks.detection.pictures import detection_pictures
 from tasks.optimization import Schedule, learning_rate_factor, make_optimizer, set_learning_rate
 
 
@@ -115,6 +117,10 @@ class Detection(Task):
         """COCO figures of ``predictions`` (the folder that `predict` wrote into, or the JSON file itself)."""
         file = predictions / "predictions.json" if predictions.is_dir() else predictions
         return coco_scores(json.loads(file.read_text()), truth)
+
+    def pictures(self, showing: Showing) -> list[TaskPicture]:
+        """See `tasks.detection.pictures`."""
+        return detection_pictures(showing)
 
     def _option(self, model: DetectionModel, name: str) -> Any:
         own = getattr(model.config, name)

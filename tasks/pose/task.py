@@ -14,8 +14,10 @@ from bench.contracts import Score
 from bench.errors import DataError, LabelsHiddenError
 from bench.learning import Targets
 from bench.samples import ImageSet
+from bench.showing import Showing, TaskPicture
 from tasks.pose.losses import classification_loss, orientation_loss
 from tasks.pose.metrics import accuracy, angle_errors, unit
+from tasks.pose.pictures import pose_pictures
 from tasks.supervised import Arrays, SupervisedTask
 
 
@@ -89,6 +91,10 @@ class Pose(SupervisedTask):
             if chosen.any():
                 scores.append(Score(f"accuracy/{name}", accuracy(predicted[chosen], classes[chosen])))
         return scores
+
+    def pictures(self, showing: Showing) -> list[TaskPicture]:
+        """See `tasks.pose.pictures`."""
+        return pose_pictures(showing, classes_of(showing.truth), quaternions_of(showing.truth))
 
 
 def classes_of(data: ImageSet) -> NDArray[np.int64]:

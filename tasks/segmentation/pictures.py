@@ -34,9 +34,9 @@ def segmentation_pictures(showing: Showing) -> list[TaskPicture]:
     confusion = TaskPicture(
         "confusion",
         "Confusion of classes",
-        f"Of the pixels of each true class (row) in the {showing.real} test images, the percentage that {showing.model} "
-        "gives each class; rows sum to 100, darker is more, a perfect model has 100 on the diagonal. A dash: no such "
-        "pixel. Replicate 0.",
+        f"Of the pixels of each true class (row) in the {showing.real} test images, the percentage that "
+        f"{showing.model} gives each class; rows sum to 100, darker is more, a perfect model has 100 on the diagonal. "
+        "A dash: no such pixel. Replicate 0.",
         beside(matrices, 12),
     )
     return [confusion, _strip(showing, arms, maps)]
