@@ -10,11 +10,13 @@ from bench.worlds.objects.solids import ball
 from bench.worlds.rendering.mesh import Mesh, box, merge
 
 Shape = list[tuple[Mesh, Material]]
+_CUBE = box(1.0, 1.0, 1.0)  # rooms are hundreds of boxes: stretching one is ten times as fast as building each
 
 
 def slab(width: float, depth: float, height: float, x: float = 0, y: float = 0, z: float = 0) -> Mesh:
     """A box on ``z`` with its middle at (x, y)."""
-    return box(width, depth, height).moved(offset=(x, y, z))
+    corners = _CUBE.vertices * (width, depth, height) + (x, y, z)
+    return Mesh(corners, _CUBE.faces, _CUBE.normals, _CUBE.uv)
 
 
 def legs(item: Item, height: float, thick: float, inset: float = 0.02) -> Mesh:
@@ -67,9 +69,9 @@ def sofa(item: Item, rng: np.random.Generator) -> Shape:
 def chair(item: Item, rng: np.random.Generator) -> Shape:
     """A chair with a plain or a slatted back; some have an upholstered seat."""
     w, d, seat, thick = item.width, item.depth, 0.44, 0.038
-    front = merge([slab(thick, thick, seat, s * (w / 2 - 0.03), -d / 2 + 0.03) for s in (-1, 1)])
-    posts = merge([slab(thick, thick, item.height, s * (w / 2 - 0.03), d / 2 - 0.03) for s in (-1, 1)])
-    out: Shape = [(merge([front, posts, slab(w, d, 0.03, z=seat)]), "wood")]
+    front = [slab(thick, thick, seat, s * (w / 2 - 0.03), -d / 2 + 0.03) for s in (-1, 1)]
+    posts = [slab(thick, thick, item.height, s * (w / 2 - 0.03), d / 2 - 0.03) for s in (-1, 1)]
+    out: Shape = [(merge([*front, *posts, slab(w, d, 0.03, z=seat)]), "wood")]
     if rng.random() < 0.5:
         out.append((slab(w - 0.05, 0.03, 0.3, y=d / 2 - 0.03, z=item.height - 0.32), "wood"))
     else:
@@ -105,9 +107,9 @@ def table(item: Item, rng: np.random.Generator) -> Shape:
 def cabinet(item: Item, rng: np.random.Generator) -> Shape:
     """Wardrobe, chest or nightstand: a closed body with doors or drawers and their handles."""
     w, d, h = item.width, item.depth, item.height
-    base = 0.06
-    columns = max(1, round(w / 0.5)) if item.kind == "wardrobe" else 1 if w < 0.7 else 2
-    rows = 1 if item.kind == "wardrobe" else max(1, round((h - base) / 0.26))
+    base, tall = 0.06, item.kind == "wardrobe"
+    columns = max(1, round(w / 0.5)) if tall else 1 if w < 0.7 else 2
+    rows = 1 if tall else max(1, round((h - base) / 0.26))
     out: Shape = [(slab(w, d - 0.02, h - base, y=0.01, z=base), "board"), (legs(item, base, 0.06), "wood")]
     return out + _fronts(w, -d / 2 + 0.02, base + 0.02, h - 0.03, columns, rows, 0.0)
 
@@ -138,8 +140,7 @@ def shelf(item: Item, rng: np.random.Generator) -> Shape:
     sides = [slab(thick, d, h, s * (w - thick) / 2) for s in (-1, 1)]
     out: Shape = [(merge([*boards, *sides, slab(w - 0.01, 0.012, h, y=d / 2 - 0.006)]), "board")]
     for k in range(count):
-        share, z = float(rng.uniform(0.35, 0.95)), k * pitch + thick
-        inner = w - 2 * thick
+        share, z, inner = float(rng.uniform(0.35, 0.95)), k * pitch + thick, w - 2 * thick
         if rng.random() < 0.72:
             size = share * inner
             x = float(rng.choice((-1, 1))) * (inner - size) / 2
