@@ -24,7 +24,7 @@ class Broken(Exception):
 def read_bytes(item: Item) -> bytes:
     """The bytes of an item's image file; raises `Broken`."""
     try:
-        return item.path.read_bytes()
+        return item.data() if item.data else item.path.read_bytes()
     except FileNotFoundError:
         raise Broken("missing image", item.where, f"no file {item.path}", "add it or remove its entry") from None
     except OSError as error:
@@ -68,6 +68,8 @@ def _turned(image: Image.Image, item: Item) -> bool:
 def read_map(path: Path, kind: str, size: tuple[int, int], item: Item) -> NDArray[Any]:
     """A label map of an image of ``size`` (width, height): bool, metres, or integers; raises `Broken`."""
     try:
+        if kind == "depth" and item.depths:
+            return _fitting(item.depths.metres(path, size), path, size, item)
         with Image.open(path) as image:
             image.load()
             array = item.codes.decode(image) if kind == "semantic" and item.codes else np.asarray(image)
@@ -75,14 +77,19 @@ def read_map(path: Path, kind: str, size: tuple[int, int], item: Item) -> NDArra
         raise Broken("missing mask", item.where, f"no file {path}", "add it") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise Broken("broken mask", item.where, f"{path}: {error}", "mend or replace it") from None
-    if array.shape != (size[1], size[0]):
-        what = f"{path}: shape {array.shape}, the image is {size[0]}x{size[1]}"
-        raise Broken("broken mask", item.where, what, "mend it")
+    _fitting(array, path, size, item)
     if kind == "foreground":
         return array > 127
     if kind == "depth":
         return array.astype(np.float32) / 1000
     return array.astype(np.uint16 if kind == "instances" else np.uint8)
+
+
+def _fitting(array: NDArray[Any], path: Path, size: tuple[int, int], item: Item) -> NDArray[Any]:
+    if array.shape != (size[1], size[0]):
+        what = f"{path}: shape {array.shape}, the image is {size[0]}x{size[1]}"
+        raise Broken("broken mask", item.where, what, "mend it")
+    return array
 
 
 def drawn_instances(item: Item, size: tuple[int, int]) -> NDArray[np.uint16]:

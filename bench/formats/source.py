@@ -47,6 +47,13 @@ class SemanticCodes(Protocol):
         """(H, W) indices into the source's class names, 255 = void; raises `ValueError`."""
 
 
+class DepthCodes(Protocol):
+    """How a depth file is read (`bench.formats.depths`)."""
+
+    def metres(self, path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
+        """(H, W) metres, 0 = unknown, for an image of ``size`` (width, height); raises `ValueError`, `DataError`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One image with its objects.
@@ -61,6 +68,8 @@ class Item:
         relative: whether boxes are fractions of the image size.
         maps: PNG label maps by kind (instances, foreground, depth, semantic), in the encoding of our layout.
         codes: what the semantic map's values or colours mean, where that is not our layout's.
+        depths: how the depth map is read, where it is not in our layout's millimetres.
+        data: gives the image's encoded bytes, where it is no file of its own.
         vectors: named vectors of the image.
         sha256: of the image file, where a manifest tells it.
     """
@@ -74,6 +83,8 @@ class Item:
     relative: bool = False
     maps: Mapping[str, Path] = field(default_factory=dict)
     codes: SemanticCodes | None = None
+    depths: DepthCodes | None = None
+    data: Callable[[], bytes] | None = None
     vectors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     sha256: str | None = None
 
