@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,20 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from bench.contracts import Context, Refiner
+from bench.contracts import Context, Refined, Refiner
 from bench.errors import UsageError
 from bench.plugins import find, names
-from bench.samples import ImageSet
+from bench.samples import U8, ImageSet
 from refiners.augment import Augment
 from refiners.color_transfer import ColorTransfer
+from refiners.cut import Cut
 from refiners.cyclegan import CycleGan
 from refiners.fourier import Fourier
+from refiners.genesis_rt import GenesisRt
 from refiners.identity import Identity
+from refiners.pixelda import PixelDa
+from refiners.simgan import SimGan
+from refiners.t2net import T2Net
 from refiners.vtr import Vtr
 
 TINY = {
@@ -28,8 +34,22 @@ TINY = {
 }
 EVERY: list[tuple[type[Refiner], dict[str, Any]]] = [
     (Identity, {}), (Augment, {}), (ColorTransfer, {}), (Fourier, {}), (CycleGan, TINY), (Vtr, TINY),
+    (GenesisRt, TINY | {"crop": 0}), (Cut, TINY | {"patches": 4, "embedding": 4}),
+    (PixelDa, {
+        "steps": 8, "batch_size": 2, "ngf": 4, "ndf": 2, "n_blocks": 1, "widest": 8, "sheets": 1, "learning_rate": 0.05,
+    }),
+    (SimGan, {
+        "steps": 2, "batch_size": 2, "pretrain_refiner": 1, "pretrain_discriminator": 1, "ngf": 2, "n_blocks": 1,
+        "widths": (2, 2, 2, 2), "buffer_size": 4, "sheets": 1,
+    }),
+    (T2Net, {"steps": 3, "batch_size": 2, "width": 2, "n_blocks": 1, "ndf": 2, "n_layers": 1, "sheets": 1}),
 ]
-STOCHASTIC = {"augment", "color-transfer", "fourier", "cyclegan", "vtr"}
+STOCHASTIC = {"augment", "color-transfer", "fourier", "cyclegan", "vtr", "genesis-rt", "cut", "pixelda"}
+
+
+def images(made: Sequence[U8 | Refined]) -> list[U8]:
+    """Pictures alone, whichever way a refiner returns them."""
+    return [one.image if isinstance(one, Refined) else one for one in made]
 
 
 @pytest.fixture(params=EVERY, ids=[cls.name for cls, _ in EVERY])
@@ -50,10 +70,10 @@ def test_found_by_name_without_import() -> None:
 
 def test_an_image_does_not_depend_on_its_batch(fitted: Refiner, synthetic: ImageSet, context: Context) -> None:
     samples = list(synthetic)
-    together = fitted.refine(samples, context)
-    reversed_order = fitted.refine(samples[::-1], context)[::-1]
+    together = images(fitted.refine(samples, context))
+    reversed_order = images(fitted.refine(samples[::-1], context))[::-1]
     for sample, first, second in zip(samples, together, reversed_order, strict=True):
-        alone = fitted.refine([sample], context)[0]
+        alone = images(fitted.refine([sample], context))[0]
         assert first.shape == sample.image.shape
         assert first.dtype == np.uint8
         np.testing.assert_array_equal(first, alone)
@@ -62,8 +82,8 @@ def test_an_image_does_not_depend_on_its_batch(fitted: Refiner, synthetic: Image
 
 def test_seed_decides_what_is_random(fitted: Refiner, synthetic: ImageSet, context: Context) -> None:
     samples = list(synthetic)
-    first = np.stack(fitted.refine(samples, context))
-    other = np.stack(fitted.refine(samples, replace(context, seed=8)))
+    first = np.stack(images(fitted.refine(samples, context)))
+    other = np.stack(images(fitted.refine(samples, replace(context, seed=8))))
     assert (first != other).any() == (fitted.name in STOCHASTIC)
 
 
@@ -73,8 +93,8 @@ def test_state_goes_to_another_process(fitted: Refiner, synthetic: ImageSet, con
     assert all(value.is_contiguous() and value.device.type == "cpu" for value in state.values())
     copy = type(fitted)(fitted.config)
     copy.load_state_dict({name: value.clone() for name, value in state.items()})
-    pairs = zip(fitted.refine(list(synthetic), context), copy.refine(list(synthetic), context), strict=True)
-    for first, second in pairs:
+    made, again = (images(refiner.refine(list(synthetic), context)) for refiner in (fitted, copy))
+    for first, second in zip(made, again, strict=True):
         np.testing.assert_array_equal(first, second)
 
 
