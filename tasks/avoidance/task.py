@@ -15,9 +15,11 @@ from bench.contracts import Score
 from bench.errors import DataError
 from bench.learning import Targets
 from bench.samples import ImageSet
+from bench.showing import Showing, TaskPicture
 from tasks.avoidance.flying import Flight, Lattice, Quadcopter, fly, lattices
 from tasks.avoidance.metrics import direction_accuracy, distance_error
 from tasks.avoidance.model import FanSpec
+from tasks.avoidance.pictures import avoidance_pictures
 from tasks.avoidance.steering import Steering
 from tasks.supervised import Arrays, SupervisedTask
 
@@ -172,3 +174,11 @@ class Avoidance(SupervisedTask):
         if out and not any(flights for _, flights in out):
             raise DataError(f"no start of {list(self.config.starts)} m is free in any course; change train.starts")
         return out
+
+    def pictures(self, showing: Showing) -> list[TaskPicture]:
+        """See `tasks.avoidance.pictures`."""
+        truth = showing.truth
+        true = self.targets(truth)["free"].astype(np.float64)
+        return avoidance_pictures(
+            showing, true, lambda free: self.flights(free, truth), self.steering, self.quadcopter.radius
+        )

@@ -126,8 +126,8 @@ def _worst(showing: Showing, guesses: list[Guess], classes: NDArray[np.int64]) -
     return TaskPicture(
         "worst",
         "The worst test images of each arm",
-        f"{showing.real[0].upper()}{showing.real[1:]} test images that {showing.model} does worst on: of a wrong class "
-        f"first, in an orange frame{turned}. These are the failures, not a fair sample. Replicate 0.",
+        f"Those of the {showing.real} test images that {showing.model} does worst on: of a wrong class first, in an "
+        f"orange frame{turned}. These are the failures, not a fair sample. Replicate 0.",
         sheet,
     )
 
