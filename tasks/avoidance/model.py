@@ -34,6 +34,8 @@ class FanHead(nn.Module):
         self.collapse = nn.Conv2d(channels, hidden, (height, 1))
         self.neighbours = nn.Conv1d(hidden, hidden, 5, padding=2)
         self.output = nn.Conv1d(hidden, 1, 1)
+        for layer in (self.collapse, self.neighbours):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, K) unbounded numbers, from the left edge of the view to the right."""
