@@ -12,8 +12,8 @@ from tasks.supervised import SupervisedConfig
 class FanNet(FanModel):
     """Five 3x3 convolutions, each with batch normalisation, and a head for each direction. Ours, without a paper.
 
-    The first two have stride 2, the others 2 vertically and 1 horizontally in turn with stride 1, so that the map is as
-    wide as a quarter of the image and as high as an eighth.
+    The first two have stride 2, the fourth has stride 2 downwards only, the others stride 1: the last map is as wide as
+    a quarter of the image and as high as an eighth.
     """
 
     name = "fan-net"

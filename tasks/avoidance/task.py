@@ -35,7 +35,7 @@ class Avoidance(SupervisedTask):
 
     Metrics: ``direction_accuracy``, the share of views for which the choice that `Steering` makes from the prediction
     promises, by the true free distances, at most ``tolerance`` metres less progress than the best choice;
-    ``distance_error``, the mean of \\|d - d'\\| in metres, both at most ``reach``, over directions and views; and, over
+    ``distance_error``, the mean of |d - d'| in metres, both at most ``reach``, over directions and views; and, over
     closed-loop flights from every start of every course, ``metres_flown``: the mean of metres along the course before
     a collision or the finish, and ``collision_rate``. The flights need a set of lattices (`tasks.avoidance.flying`); on
     any other set they are left out.
