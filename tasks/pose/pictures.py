@@ -63,7 +63,7 @@ def pose_pictures(showing: Showing, classes: NDArray[np.int64], quaternions: F64
                 "angles",
                 "How far the poses are off",
                 f"Angle between predicted and true orientation in {showing.real} test images, {180 // BINS} degrees a "
-                "bar, as a share of the images; the red line is the median. Further left is better; 180 degrees is "
+                "bar, as a share of the images; the orange line is the median. Further left is better; 180 degrees is "
                 "the most that an orientation can be off. Replicate 0.",
                 stacked([_histogram(title, angles) for title, angles in angled], 6),
             )
