@@ -12,6 +12,7 @@ from bench.drawing import contact_sheet
 from bench.heatmaps import colour_bar, round_up, stacked, value_map
 from bench.samples import U8
 from bench.showing import Showing, Shown, TaskPicture
+from tasks.depth.metrics import Crop, inside
 
 ROWS = 3
 ARMS = 3
@@ -20,24 +21,33 @@ ERROR_PERCENTILE, FAR_PERCENTILE = 97, 98
 """The scales end here, so that a few far or wild pixels do not bleach all the rest."""
 
 
-def depth_pictures(showing: Showing, cap: float, min_depth: float) -> list[TaskPicture]:
+def depth_pictures(
+    showing: Showing, cap: float, min_depth: float, crop: Crop = "none", median_scaling: bool = False
+) -> list[TaskPicture]:
     """``depth`` of some test images and, where the run has refined sets, ``translated`` training images.
 
     Args:
         showing: see `bench.showing.Showing`.
-        cap, min_depth: metres that predictions are clamped to, as in scoring; truth beyond them is not scored.
+        cap, min_depth, crop, median_scaling: what is scored and how, see `tasks.depth.metrics.image_errors`.
     """
     arms = showing.chosen(ARMS)
-    found = [_strip(showing, arms, cap, min_depth)] if arms else []
+    found = [_strip(showing, arms, cap, min_depth, crop, median_scaling)] if arms else []
     translated = _translated(showing, [shown for shown in arms if shown.images is not None], cap)
     return [*found, *([translated] if translated else [])]
 
 
-def _strip(showing: Showing, arms: list[Shown], cap: float, min_depth: float) -> TaskPicture:
+def _strip(
+    showing: Showing, arms: list[Shown], cap: float, min_depth: float, crop: Crop, median_scaling: bool
+) -> TaskPicture:
     chosen = showing.spread(ROWS)
-    predicted = {shown.arm: _depth(shown, chosen).clip(min_depth, cap) for shown in arms}
     truth = [_truth(showing, index) for index in chosen]
-    scored = [(t > min_depth) & (t < cap) for t in truth]
+    scored = [(t > min_depth) & (t < cap) & inside(t.shape[0], t.shape[1], crop) for t in truth]
+    predicted = {shown.arm: _depth(shown, chosen) for shown in arms}
+    if median_scaling:
+        for maps in predicted.values():
+            for guess, t, s in zip(maps, truth, scored, strict=True):
+                guess *= np.median(t[s]) / max(float(np.median(guess[s])), 1e-6) if s.any() else 1
+    predicted = {arm: maps.clip(min_depth, cap) for arm, maps in predicted.items()}
     off = {arm: [np.abs(p - t) for p, t in zip(maps, truth, strict=True)] for arm, maps in predicted.items()}
     values = [e[s] for maps in off.values() for e, s in zip(maps, scored, strict=True) if s.any()]
     worst = round_up(float(np.percentile(np.concatenate(values), ERROR_PERCENTILE))) if values else 1.0
@@ -45,10 +55,10 @@ def _strip(showing: Showing, arms: list[Shown], cap: float, min_depth: float) ->
     tiles, titles = [], []
     blank = np.full((1, 1, 3), 255, np.uint8)
     for row, index in enumerate(chosen):
-        maps = [value_map(predicted[shown.arm][row], far, "depth") for shown in arms]
+        depths = [value_map(predicted[shown.arm][row], far, "depth") for shown in arms]
         errors = [value_map(off[shown.arm][row], worst, "error", scored[row]) for shown in arms]
         image = showing.truth.image(index)
-        tiles += [_fitted(m) for m in (image, value_map(truth[row], far, "depth", truth[row] > 0), *maps)]
+        tiles += [_fitted(m) for m in (image, value_map(truth[row], far, "depth", truth[row] > 0), *depths)]
         tiles += [blank, blank, *map(_fitted, errors)]
         means = [
             f"off by {float(off[shown.arm][row][scored[row]].mean()):.2f} m on average" if scored[row].any() else ""
@@ -63,14 +73,14 @@ def _strip(showing: Showing, arms: list[Shown], cap: float, min_depth: float) ->
         colour_bar(width, far, "m", "Depth: metres from the camera (grey: unknown)", "depth"),
         colour_bar(width, worst, "m", "Error: metres between prediction and truth (white: right)", "error"),
     ]
+    scaled = "Predictions are scaled to the true median of each image. " if median_scaling else ""
     return TaskPicture(
         "depth",
         "Depth in test images",
         f"Some {showing.real} test images, spread evenly over the set, their true depth, and what {showing.model} "
         "predicts after each kind of training; below each prediction, how far it is off. Every depth map has one "
         "scale, every error map another; what lies beyond its end has the last colour. Grey errors are not "
-        f"scored (unknown, or outside {min_depth:g} to {cap:g} m). "
-        "Replicate 0.",
+        f"scored (unknown, cropped, or outside {min_depth:g} to {cap:g} m). {scaled}Replicate 0.",
         stacked([sheet, *bars], 4),
     )
 

@@ -123,7 +123,8 @@ class Depth(SupervisedTask):
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.depth.pictures`."""
-        return depth_pictures(showing, self.config.cap or self.config.max_depth, self.config.min_depth)
+        c = self.config
+        return depth_pictures(showing, c.cap or c.max_depth, c.min_depth, c.crop, c.median_scaling)
 
 
 def scales(outputs: Tensor | Sequence[Tensor]) -> list[Tensor]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.arms import Arm
 from bench.drawing import contact_sheet, magnification, upscale
 from bench.heatmaps import beside, class_legend, class_map, confusion_picture, stacked
 from bench.samples import U8
@@ -47,7 +48,7 @@ def _semantic(shown: Shown) -> NDArray[np.uint8]:
         return np.asarray(file["semantic"], np.uint8)
 
 
-def _strip(showing: Showing, arms: list[Shown], maps: dict[object, NDArray[np.uint8]]) -> TaskPicture:
+def _strip(showing: Showing, arms: list[Shown], maps: dict[Arm, NDArray[np.uint8]]) -> TaskPicture:
     chosen, tiles, seen = showing.spread(STRIP_ROWS), [], set()
     for index in chosen:
         sample = showing.truth[index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,11 @@ def test_depth(tmp_path: Path) -> None:
     other.mkdir()
     without = Depth(Depth.Config()).pictures(showing(other, truth, predicted))
     assert [picture.name for picture in without] == ["depth"]
+    # Scaled by the median, flat maps are right everywhere: no error has a colour.
+    (right,) = Depth(Depth.Config(median_scaling=True)).pictures(replace(view, synthetic=None))
+    assert pixels(right, ramp(1.0, "error")) < 200
+    assert pixels(right, ramp(0.5, "error")) < 200
+    assert "true median" in right.caption
 
 
 def test_pose(tmp_path: Path) -> None:
