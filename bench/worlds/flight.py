@@ -37,7 +37,7 @@ class View:
 class Flight(World):
     """A walled lane with trees, bushes, poles, walls, crates and vans, seen by a quadcopter at 1.4 m (90 degrees wide).
 
-    The setting of Stein and Roy 2017 (arXiv 1710.06280), whose data were never released: the courses are ours.
+    The setting of Stein and Roy 2017 (arXiv 1710.04280), whose data were never released: the courses are ours.
     ``synthetic`` looks like a game engine: flat colours, a plain sky, no shadow. ``real`` is the stand-in for
     photographs: path traced sun and sky, weathered materials, motion blur, then a cheap camera. No course is in two
     sets; a course is the group of its images.
