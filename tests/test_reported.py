@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from bench.errors import DataError
-from bench.reported import COLUMNS, Reported, default_path, hybrid_curves, read_reported, reported_for, same_name
+from bench.reported import (
+    COLUMNS,
+    Reported,
+    chosen,
+    default_path,
+    hybrid_curves,
+    read_reported,
+    reported_for,
+    same_name,
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +105,27 @@ def test_bad_rows_are_named(tmp_path: Path, line: str, message: str) -> None:
     path.write_text("a,b\n")
     with pytest.raises(DataError, match="line 1: the columns must be"):
         read_reported(path)
+
+
+def test_a_suite_chooses_figures_and_names_them_as_it_does(figures: list[Reported]) -> None:
+    choice = {
+        "tables": ["Table 2"], "models": {"tower": "DSN cropped_linemod CNN"},
+        "refiners": {"dann": "feature-level DANN"},
+    }  # fmt: skip
+    shown = chosen(figures, choice)
+    assert {figure.table.split(" (")[0] for figure in shown if figure.paper == "PixelDA"} == {"Table 2"}
+    assert [f.value for f in reported_for(shown, "PixelDA", "tower", "synthetic")] == [47.33, 89.2]
+    assert [f.value for f in reported_for(shown, "PixelDA", "tower", "joint(dann)")] == [99.9, 56.58]
+    assert reported_for(figures, "PixelDA", "tower", "synthetic") == []
+    assert chosen(figures, {}) == figures
+
+
+def test_few_labelled_real_images_are_the_real_and_hybrid_arms(figures: list[Reported]) -> None:
+    shown = chosen(figures, {"tables": ["Table 6"], "models": {"net": "pose CNN"}})
+    values = {
+        arm: [f.value for f in reported_for(shown, "PixelDA", "net", arm)]
+        for arm in ("real", "hybrid(synthetic)", "hybrid(pixelda)")
+    }
+    assert values == {
+        "real": [99.51, 25.26], "hybrid(synthetic)": [99.89, 23.5], "hybrid(pixelda)": [99.93, 13.31],
+    }  # fmt: skip

@@ -15,7 +15,7 @@ import pytest
 from bench.report.answer import build_answer
 from bench.report.cells import Cells
 from bench.report.csv_table import table_csv
-from bench.report.lines import grouped, lines, reported_text
+from bench.report.lines import grouped, lines, reported_text, spreads
 from bench.report.markdown import markdown
 from bench.report.summary import RunSummary
 from bench.report.words import Numbers, percent, seconds, verdict
@@ -233,3 +233,28 @@ def test_numbers() -> None:
     assert percent(Interval(0.3, -math.inf, math.inf)) == "30 % [unbounded]"
     assert percent(Interval(0.3, math.nan, math.nan)) == "30 % (no interval)"
     assert verdict(None) == "none"
+
+
+def test_a_second_metric_gets_its_own_table_with_its_own_direction(tmp_path: Path) -> None:
+    summary = summary_of(VALUES, tmp_path, also=["angle"])
+    angles = {"synthetic": (90.0, 80.0, 85.0), "refined(paint)": (80.0, 70.0, 75.0), "real": (40.0, 30.0, 35.0)}
+    more = [
+        replace(row, metric="angle", value=value, higher_is_better=False)
+        for arm, values in angles.items()
+        for row, value in zip([r for r in summary.rows if r.arm == arm], values, strict=True)
+    ]
+    cells = Cells(replace(summary, rows=[*summary.rows, *more]))
+    assert cells.metric == "score" and cells.also == ["angle"]
+    line = next(line for line in lines(cells, "net", [], metric="angle") if line.arm == "refined(paint)")
+    assert line.gain.startswith("+10.0 ") and line.state == "better", "ten degrees less is a gain of ten"
+    assert line.gap.startswith("20 %")
+    text = markdown(cells, [])
+    assert "## By angle (lower is better)" in text and "## Other metrics" not in text
+
+
+def test_spread_is_the_standard_deviation_over_replicates(tmp_path: Path) -> None:
+    assert spreads(Cells(summary_of(VALUES, tmp_path))) == {}
+    table = spreads(Cells(summary_of(VALUES, tmp_path, spread=True)))
+    assert table == {"score": [["synthetic", "0.100"], ["refined(paint)", "0.100"], ["real (photographs)", "0.100"]]}
+    one = {arm: values[:1] for arm, values in VALUES.items()}
+    assert spreads(Cells(summary_of(one, tmp_path, spread=True)))["score"][0] == ["synthetic", "—"]
