@@ -101,7 +101,7 @@ def _histogram(title: str, angles: F64, width: int = 760, height: int = 120) -> 
     draw.text((4, top), f"{100 * counts.max():.0f} %", fill=INK, font=font)
     draw.text((4, base - 16), "0 %", fill=INK, font=font)
     for degrees in range(0, 181, 30):
-        text = f"{degrees}"
+        text = f"{degrees}°"
         draw.text((left + span * degrees / 180 - font.getlength(text) / 2, base + 3), text, fill=INK, font=font)
     return np.asarray(picture)
 
