@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     for name, path in built_in_suites().items():
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         profiles = ", ".join(data.get("profiles", {})) or "quick"
-        found["suites"][name] = f"{data.get('title', '')} (profiles: {profiles})"
+        variants = f"; variants: {', '.join(data['variants'])}" if data.get("variants") else ""
+        found["suites"][name] = f"{data.get('title', '')} (profiles: {profiles}{variants})"
     for (sort, name), item in sorted(plugins.scan().items()):
         found.setdefault(f"{sort}s", {})[name] = _first_line(item) + (f" (task {item.task})" if item.task else "")
     if args.json:
