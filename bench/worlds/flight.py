@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,16 +10,15 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from bench.contracts import Context, PluginConfig, Progress, SplitRequest, World
+from bench.contracts import Context, PluginConfig, Progress, SplitRequest
 from bench.errors import UsageError
-from bench.formats.layout import ImageSetWriter
-from bench.samples import U8, Labels, RealKind
+from bench.samples import U8, Labels
 from bench.worlds.courtyard.course import Course
 from bench.worlds.courtyard.flight import Pose, frames, node_pose
 from bench.worlds.courtyard.lattice import nodes
 from bench.worlds.courtyard.obstacles import CLASSES
 from bench.worlds.courtyard.views import course, render_real, render_synthetic
-from bench.worlds.rendering import pathtrace
+from bench.worlds.rendering.world import RenderedWorld
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class View:
     node: tuple[int, int] | None
 
 
-class Flight(World):
+class Flight(RenderedWorld):
     """A walled lane with trees, bushes, poles, walls, crates and vans, seen by a quadcopter at 1.4 m (90 degrees wide).
 
     The setting of Stein and Roy 2017 (arXiv 1710.04280), whose data were never released: the courses are ours.
@@ -63,8 +61,8 @@ class Flight(World):
 
     name = "flight"
     version = 1
-    real_kind: ClassVar[RealKind] = "stand-in"
     class_names: ClassVar[tuple[str, ...]] = CLASSES
+    labels: ClassVar[tuple[str, ...]] = ("semantic", "depth", "vectors")
 
     class Config(PluginConfig):
         """How the pictures are drawn.
@@ -84,32 +82,14 @@ class Flight(World):
 
     config: Flight.Config
 
-    @classmethod
-    def skip(cls) -> str | None:
-        """The real domain needs the optional path tracer."""
-        return pathtrace.missing()
-
     def image_set(self, request: SplitRequest, context: Context) -> None:
         """Render the split; see `World.image_set`.
 
         Raises:
             UsageError: for real images without the path tracer, or fewer test images than one course has nodes.
         """
-        real = request.domain == "real"
-        reason = pathtrace.missing() if real else None
-        if reason:
-            raise UsageError(f"world flight cannot render real images: {reason}")
         total, begun = self.available(request), time.monotonic()
-        backends = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "pillow")}
-        writer = ImageSetWriter(
-            context.directory, domain=request.domain, kind=self.real_kind if real else "rendered",
-            class_names=self.class_names, labels=("semantic", "depth", "vectors"),
-            provenance={
-                "world": self.name, "version": self.version, "config": self.config.model_dump(),
-                "request": {"split": request.split, "count": request.count, "size": request.size, "seed": request.seed},
-                "backends": backends | (pathtrace.versions() if real else {}),
-            },
-        )
+        writer = self.writer(request, context)
         for index, view in zip(range(total), self.views(request), strict=False):
             image, labels = self.sample(view, request.size)
             number = view.course.number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import time
 from dataclasses import replace
 from typing import ClassVar, Literal
@@ -10,10 +9,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bench.contracts import Context, PluginConfig, Progress, SplitRequest, World
-from bench.errors import UsageError
-from bench.formats.layout import ImageSetWriter
-from bench.samples import U8, Labels, RealKind
+from bench.contracts import Context, PluginConfig, Progress, SplitRequest
+from bench.samples import U8, Labels
 from bench.seeds import derive
 from bench.worlds.objects.backgrounds import photograph_like
 from bench.worlds.objects.catalogue import NAMES
@@ -26,9 +23,10 @@ from bench.worlds.rendering.mesh import F64, I64
 from bench.worlds.rendering.photograph import CameraBody, photograph, warp_labels
 from bench.worlds.rendering.shading import flat_lambert
 from bench.worlds.rendering.visible import visible_scene
+from bench.worlds.rendering.world import RenderedWorld
 
 
-class Linemod(World):
+class Linemod(RenderedWorld):
     """Eleven objects without rotational symmetry, one a crop (setting: Bousmalis et al. 2017, Table 2).
 
     A crop is centred on the object's centre and shows 20 cm at its distance. ``synthetic`` is a plain rasteriser's
@@ -48,8 +46,8 @@ class Linemod(World):
 
     name = "linemod"
     version = 1
-    real_kind: ClassVar[RealKind] = "stand-in"
     class_names: ClassVar[tuple[str, ...]] = NAMES
+    labels: ClassVar[tuple[str, ...]] = ("boxes", "instances", "foreground", "depth", "vectors")
 
     class Config(PluginConfig):
         """How the crops are drawn.
@@ -66,27 +64,9 @@ class Linemod(World):
 
     config: Linemod.Config
 
-    @classmethod
-    def skip(cls) -> str | None:
-        """The real domain needs the optional path tracer."""
-        return pathtrace.missing()
-
     def image_set(self, request: SplitRequest, context: Context) -> None:
         """Render the split; see `World.image_set`. Raises `UsageError` for real images without the path tracer."""
-        real = request.domain == "real"
-        reason = pathtrace.missing() if real else None
-        if reason:
-            raise UsageError(f"world linemod cannot render real images: {reason}")
-        backends = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "pillow")}
-        writer = ImageSetWriter(
-            context.directory, domain=request.domain, kind=self.real_kind if real else "rendered",
-            class_names=self.class_names, labels=("boxes", "instances", "foreground", "depth", "vectors"),
-            provenance={
-                "world": self.name, "version": self.version, "config": self.config.model_dump(),
-                "request": {"split": request.split, "count": request.count, "size": request.size, "seed": request.seed},
-                "backends": backends | (pathtrace.versions() if real else {}),
-            },
-        )
+        writer = self.writer(request, context)
         begun = time.monotonic()
         for index in range(request.count):
             id = f"{request.domain}-{request.split}-{index:05d}"

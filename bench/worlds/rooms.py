@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import time
 from typing import ClassVar
 
 from pydantic import Field
 
-from bench.contracts import Context, PluginConfig, Progress, SplitRequest, World
-from bench.errors import UsageError
-from bench.formats.layout import ImageSetWriter
-from bench.samples import U8, Labels, RealKind
+from bench.contracts import Context, PluginConfig, Progress, SplitRequest
+from bench.samples import U8, Labels
 from bench.worlds.furnished.camera import Viewpoint, draw_viewpoint
 from bench.worlds.furnished.items import CLASSES
 from bench.worlds.furnished.room import Room
 from bench.worlds.furnished.views import render_real, render_synthetic, room
-from bench.worlds.rendering import pathtrace
+from bench.worlds.rendering.world import RenderedWorld
 
 
-class Rooms(World):
+class Rooms(RenderedWorld):
     """Bedrooms, living rooms, dining rooms and studies of 3 to 6 m, seen from 1.2 to 1.8 m above the floor.
 
     The indoor setting of Zheng et al. 2018 (SUNCG to NYUv2), whose synthetic half can no longer be had: the rooms are
@@ -37,8 +34,8 @@ class Rooms(World):
 
     name = "rooms"
     version = 1
-    real_kind: ClassVar[RealKind] = "stand-in"
     class_names: ClassVar[tuple[str, ...]] = CLASSES
+    labels: ClassVar[tuple[str, ...]] = ("depth", "semantic")
 
     class Config(PluginConfig):
         """How the pictures are drawn.
@@ -55,27 +52,9 @@ class Rooms(World):
 
     config: Rooms.Config
 
-    @classmethod
-    def skip(cls) -> str | None:
-        """The real domain needs the optional path tracer."""
-        return pathtrace.missing()
-
     def image_set(self, request: SplitRequest, context: Context) -> None:
         """Render the split; see `World.image_set`. Raises `UsageError` for real images without the path tracer."""
-        real = request.domain == "real"
-        reason = pathtrace.missing() if real else None
-        if reason:
-            raise UsageError(f"world rooms cannot render real images: {reason}")
-        backends = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "pillow")}
-        writer = ImageSetWriter(
-            context.directory, domain=request.domain, kind=self.real_kind if real else "rendered",
-            class_names=self.class_names, labels=("depth", "semantic"),
-            provenance={
-                "world": self.name, "version": self.version, "config": self.config.model_dump(),
-                "request": {"split": request.split, "count": request.count, "size": request.size, "seed": request.seed},
-                "backends": backends | (pathtrace.versions() if real else {}),
-            },
-        )
+        writer = self.writer(request, context)
         begun = time.monotonic()
         for index in range(request.count):
             number, view = divmod(index, self.config.views_per_room)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import time
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from bench.contracts import Context, PluginConfig, Progress, SplitRequest, World
-from bench.errors import UsageError
-from bench.formats.layout import ImageSetWriter
-from bench.samples import U8, Domain, Labels, RealKind
+from bench.contracts import Context, PluginConfig, Progress, SplitRequest
+from bench.samples import U8, Domain, Labels
 from bench.seeds import derive
 from bench.worlds.fridge.cabinet import FRONT, Machine, camera, draw_lamps
 from bench.worlds.fridge.layout import Placement, arrange
@@ -26,9 +23,10 @@ from bench.worlds.rendering.photograph import CameraBody, decode, photograph, wa
 from bench.worlds.rendering.scene import Part
 from bench.worlds.rendering.shading import flat_lambert
 from bench.worlds.rendering.visible import visible_scene
+from bench.worlds.rendering.world import RenderedWorld
 
 
-class Vending(World):
+class Vending(RenderedWorld):
     """A fridge cabinet with two shelves, ten packaged products and one fixed camera (setting: Wang et al. 2019).
 
     ``synthetic`` is a plain rasteriser's picture: flat shading, no shadow, coarse prints that are a little off in
@@ -46,8 +44,8 @@ class Vending(World):
 
     name = "vending"
     version = 1
-    real_kind: ClassVar[RealKind] = "stand-in"
     class_names: ClassVar[tuple[str, ...]] = tuple(product.name for product in PRODUCTS)
+    labels: ClassVar[tuple[str, ...]] = ("boxes", "instances", "foreground", "depth")
 
     class Config(PluginConfig):
         """How the pictures are drawn.
@@ -75,27 +73,10 @@ class Vending(World):
 
     config: Vending.Config
 
-    @classmethod
-    def skip(cls) -> str | None:
-        """The real domain needs the optional path tracer."""
-        return pathtrace.missing()
-
     def image_set(self, request: SplitRequest, context: Context) -> None:
         """Render the split; see `World.image_set`. Raises `UsageError` for real images without the path tracer."""
         real = request.domain == "real"
-        reason = pathtrace.missing() if real else None
-        if reason:
-            raise UsageError(f"world vending cannot render real images: {reason}")
-        backends = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "pillow")}
-        writer = ImageSetWriter(
-            context.directory, domain=request.domain, kind=self.real_kind if real else "rendered",
-            class_names=self.class_names, labels=("boxes", "instances", "foreground", "depth"),
-            provenance={
-                "world": self.name, "version": self.version, "config": self.config.model_dump(),
-                "request": {"split": request.split, "count": request.count, "size": request.size, "seed": request.seed},
-                "backends": backends | (pathtrace.versions() if real else {}),
-            },
-        )
+        writer = self.writer(request, context)
         templates = self.config.backgrounds if real and request.split == "train" else 0
         total, begun = request.count + templates, time.monotonic()
         for index in range(total):
