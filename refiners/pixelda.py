@@ -20,6 +20,7 @@ from refiners.pixelda_networks import NoiseGenerator
 from refiners.pixelda_step import PixelDaStep, generator
 from refiners.sheets import write_sheet
 from refiners.similarity import Reduction
+from refiners.snapshots import Snapshots, flattened, unflattened
 
 if TYPE_CHECKING:
     from bench.contracts import State
@@ -98,6 +99,11 @@ class PixelDaConfig(PluginConfig):
     compare (a departure from the paper), or the discriminator's Adam, as published."""
     copies: int = Field(1, ge=1)
     """Images made of one synthetic image, each with its own noise; in joint training every pass draws other noise."""
+    snapshots: int = Field(1, ge=1)
+    """Ours: states of the generator that refine, spread over the second half of training; one is drawn for each image.
+    A network that learns along with the generator sees all its states, one that learns afterwards only what is kept."""
+    source_share: float = Field(0.0, ge=0, lt=1)
+    """Ours: share of the images that stay as rendered, since the paper's task network learns from source images too."""
     sheets: int = Field(8, ge=0)
     """Sample sheets written while it trains."""
 
@@ -113,7 +119,7 @@ class PixelDa(Refiner):
     """
 
     name = "pixelda"
-    version = 1
+    version = 2
     needs: ClassVar[frozenset[str]] = frozenset({"foreground"})
     joint: ClassVar[bool] = True
     separable: ClassVar[bool] = True
@@ -121,7 +127,7 @@ class PixelDa(Refiner):
 
     def __init__(self, config: PixelDaConfig) -> None:
         super().__init__(config)
-        self._generator: NoiseGenerator | None = None
+        self._generators: list[NoiseGenerator] = []
 
     @property
     def copies(self) -> int:
@@ -160,19 +166,30 @@ class PixelDa(Refiner):
         step = PixelDaStep(config, context, batches.channels, batches.size, learner)
         targets = None if learner is None else learner.targets(synthetic)
 
+        snapshots = Snapshots(step.generator, steps, config.snapshots)
+
         def one(i: int) -> dict[str, torch.Tensor]:
             batch = batches(i)
-            if targets is None:
-                return step(i, batch)
-            return step(i, batch, {name: value[list(batch.indices)] for name, value in targets.items()})
+            labels = targets and {name: value[list(batch.indices)] for name, value in targets.items()}
+            losses = step(i, batch, labels)
+            snapshots.after(i + 1)
+            return losses
 
         def sheet(done: int) -> None:
             self._sheet(step.generator, batches(0), done, context)
 
         train(
-            one, steps=steps, batch_size=size, context=context, parts=step.parts(), sheet=sheet, sheets=config.sheets
-        )
-        self._generator = step.generator
+            one, steps=steps, batch_size=size, context=context, parts={**step.parts(), "snapshots": snapshots},
+            sheet=sheet, sheets=config.sheets,
+        )  # fmt: skip
+        self._restore(snapshots.states(), batches.channels, batches.size)
+
+    def _restore(self, states: Sequence[State], channels: int, size: tuple[int, int]) -> None:
+        self._generators = []
+        for state in states:
+            network = generator(self.config, channels, size)
+            network.load_state_dict(dict(state))
+            self._generators.append(network)
 
     def _chosen(self, synthetic: ImageSet) -> list[int] | None:
         """Indices of the images of `PixelDaConfig.fit_classes`."""
@@ -199,21 +216,24 @@ class PixelDa(Refiner):
 
     def refine(self, samples: Sequence[Sample], context: Context) -> list[U8 | Refined]:
         """Adapt one by one, each with noise of its own: (seed, sample) decides it, and no batch reaches the result."""
-        if self._generator is None:
+        if not self._generators:
             raise UsageError(f"{self.name}: nothing fitted yet; call fit or load_state_dict first")
-        network = self._generator.to(context.device)
-        if channel_count(context.sensors) != network.channels:
+        networks = [network.to(context.device) for network in self._generators]
+        if channel_count(context.sensors) != networks[0].channels:
             raise UsageError(f"{self.name}: fitted with other sensors than these; fit it again")
-        with evaluating(network):
-            made = [self._adapt(network, sample, context) for sample in samples]
+        with evaluating(*networks):
+            made = [self._adapt(networks, sample, context) for sample in samples]
         return [refined.image if refined.depth is None else refined for refined in made]
 
-    def _adapt(self, network: NoiseGenerator, sample: Sample, context: Context) -> Refined:
-        if sample.image.shape[:2] != network.size:
-            height, width = network.size
+    def _adapt(self, networks: Sequence[NoiseGenerator], sample: Sample, context: Context) -> Refined:
+        if sample.image.shape[:2] != networks[0].size:
+            height, width = networks[0].size
             raise DataError(f"{sample.id}: {self.name} was fitted to {width}x{height} pixels; fit it to this size")
         random = np.random.default_rng(derive(context.seed, self.name, sample.id))
-        noise = torch.from_numpy(random.uniform(-1, 1, (1, network.noise_dim)).astype(np.float32))
+        noise = torch.from_numpy(random.uniform(-1, 1, (1, networks[0].noise_dim)).astype(np.float32))
+        network = networks[int(random.integers(len(networks)))]
+        if random.random() < self.config.source_share:
+            return Refined(sample.image, sample.labels.depth if context.sensors else None)
         with autocast(context):
             channels = network(to_channels([sample], context.sensors, context.device), noise.to(context.device))
         return from_channels(channels.float(), context.sensors)[0]
@@ -231,17 +251,15 @@ class PixelDa(Refiner):
         write_sheet(context.directory / "sheets" / f"step-{step:06d}.png", rows)
 
     def state_dict(self) -> State:
-        """The generator alone, as ``generator.<parameter>``, and the image size that it is made for."""
-        if self._generator is None:
+        """The generator's kept states, as ``generator.<k>.<parameter>``, and the image size that it is made for."""
+        if not self._generators:
             return {}
-        state = self._generator.state_dict()
-        tensors = {f"generator.{name}": value.detach().cpu().contiguous() for name, value in state.items()}
-        return tensors | {"size": torch.tensor(self._generator.size)}
+        states = flattened([network.state_dict() for network in self._generators])
+        tensors = {f"generator.{name}": value for name, value in states.items()}
+        return tensors | {"size": torch.tensor(self._generators[0].size)}
 
     def load_state_dict(self, state: State) -> None:
         """Take what `state_dict` returned; the configuration must be the one it was trained with."""
-        own = {name.removeprefix("generator."): value for name, value in state.items() if name != "size"}
+        states = unflattened({name.removeprefix("generator."): v for name, v in state.items() if name != "size"})
         height, width = (int(value) for value in state["size"])
-        network = generator(self.config, own["stem.0.weight"].shape[1] - 1, (height, width))
-        network.load_state_dict(own)
-        self._generator = network
+        self._restore(states, states[0]["stem.0.weight"].shape[1] - 1, (height, width))

@@ -153,15 +153,37 @@ def test_refine_uses_running_statistics_and_a_sample_s_own_noise(
 ) -> None:
     refiner = fit(context, synthetic, real)
     first = refiner.refine([synthetic[0], synthetic[1]], context)
-    refiner._generator.train()  # type: ignore[union-attr]
+    refiner._generators[0].train()
     second = refiner.refine([synthetic[0], synthetic[5]], context)
     np.testing.assert_array_equal(first[0], second[0])
-    assert refiner._generator.training  # type: ignore[union-attr]
+    assert refiner._generators[0].training
     before = {name: value.clone() for name, value in refiner.state_dict().items()}
     refiner.refine(list(synthetic), context)
     assert same(before, refiner.state_dict())
     renamed = refiner.refine([replace(synthetic[0], id="another")], context)[0]
     assert (np.asarray(renamed) != np.asarray(first[0])).any()
+
+
+def test_images_are_made_by_several_states_and_some_stay(
+    synthetic: ImageSet, real: ImageSet, context: Context
+) -> None:
+    """Each image is what one of the kept states makes of it, or the rendered one, in about the stated share."""
+    refiner = fit(context, synthetic, real, snapshots=3, source_share=0.25, learning_rate=0.05)
+    copy = PixelDa(refiner.config)
+    copy.load_state_dict(refiner.state_dict())
+    samples = [replace(synthetic[0], id=f"{k}") for k in range(200)]
+    made = [np.asarray(image) for image in copy.refine(samples, context)]
+    np.testing.assert_array_equal(made, [np.asarray(image) for image in refiner.refine(samples, context)])
+    stayed = [bool((image == synthetic[0].image).all()) for image in made]
+    assert 0.15 < np.mean(stayed) < 0.35
+    alone = PixelDa(refiner.config.model_copy(update={"source_share": 0.0}))
+    used = set()
+    for k in range(3):
+        alone._generators = refiner._generators[k : k + 1] * 3
+        by_one = [np.asarray(image) for image in alone.refine(samples, context)]
+        used |= {(i, k) for i, image in enumerate(by_one) if (image == made[i]).all() and not stayed[i]}
+    assert {i for i, _ in used} == {i for i, kept in enumerate(stayed) if not kept}
+    assert {k for _, k in used} == {0, 1, 2}
 
 
 def test_state_carries_size_and_channels(with_depth: tuple[ImageSet, ImageSet], context: Context) -> None:
