@@ -24,7 +24,7 @@ from refiners.contrastive import PatchSampler, encode, patch_nce_loss, tap_chann
 from refiners.crops import Batch, UnpairedCrops
 from refiners.cycle import decayed
 from refiners.losses import discriminator_adversarial_loss, generator_adversarial_loss
-from refiners.networks import PatchDiscriminator, ResnetGenerator, Upsampling, initialise
+from refiners.networks import PatchDiscriminator, Upsampling, initialise
 from refiners.pool import ImagePool
 from refiners.translator import Translator, generator, sheet_path, write_samples_sheet
 
@@ -115,10 +115,6 @@ class Cut(Translator):
         )
         self._generator = cut.to_real
 
-    def new_generator(self) -> ResnetGenerator:
-        """See `Translator.new_generator`."""
-        return generator(self.config, self.config.upsampling)
-
     def _sheet(self, cut: CutStep, synthetic: U8, real: U8, step: int, context: Context) -> None:
         with evaluating(cut.to_real), autocast(context):
             write_samples_sheet(
@@ -133,7 +129,7 @@ class CutStep:
     def __init__(self, config: CutConfig, context: Context) -> None:
         self.config, self.context = config, context
         torch.manual_seed(derive(context.seed, "networks"))
-        self.to_real = generator(config, config.upsampling)
+        self.to_real = generator(config)
         self.judge = PatchDiscriminator(config.ndf, config.n_layers)
         initialise(self.to_real, self.judge)
         self.sampler = PatchSampler(tap_channels(self.to_real), config.embedding, config.patches)

@@ -25,7 +25,7 @@ from refiners.losses import (
     generator_adversarial_loss,
     identity_loss,
 )
-from refiners.networks import PatchDiscriminator, ResnetGenerator, initialise
+from refiners.networks import PatchDiscriminator, ResnetGenerator, Upsampling, initialise
 from refiners.pool import ImagePool
 from refiners.translator import generator
 
@@ -49,6 +49,7 @@ class CycleSettings(Protocol):
     beta1: float
     decay_from: float
     pool_size: int
+    upsampling: Upsampling
     residual: bool
     noise: bool
 

@@ -12,6 +12,7 @@ from bench.samples import U8, ImageSet
 from bench.training import autocast, evaluating, train
 from refiners.crops import Mask, UnpairedCrops
 from refiners.cycle import Content, CycleStep, no_content
+from refiners.networks import Upsampling
 from refiners.translator import Translator, sheet_path, write_samples_sheet
 
 
@@ -56,6 +57,9 @@ class CycleGanConfig(PluginConfig):
     """Share of the run after which the learning rate falls linearly to 0."""
     pool_size: int = Field(50, ge=0)
     """Earlier refined images kept for the discriminators."""
+    upsampling: Upsampling = "transposed"
+    """How the generators enlarge: "transposed" convolutions as published, which leave a checkerboard in short runs, or
+    "resize" (`refiners.networks.ResnetGenerator`)."""
     residual: bool = False
     """Ours, for short runs: generators predict a change of their input (`refiners.networks.ResnetGenerator`)."""
     noise: bool = False

@@ -31,15 +31,16 @@ class GeneratorSettings(Protocol):
     ngf: int
     n_blocks: int
     n_downsampling: int
+    upsampling: Upsampling
     residual: bool
     noise: bool
 
 
-def generator(config: GeneratorSettings, upsampling: Upsampling = "transposed") -> ResnetGenerator:
+def generator(config: GeneratorSettings) -> ResnetGenerator:
     """A generator of the configured size."""
     return ResnetGenerator(
         config.ngf, config.n_blocks, config.n_downsampling, residual=config.residual, noise=config.noise,
-        upsampling=upsampling,
+        upsampling=config.upsampling,
     )  # fmt: skip
 
 

@@ -76,6 +76,24 @@ def test_every_loss_is_logged_and_sheets_are_written(synthetic: ImageSet, real: 
         np.testing.assert_array_equal(np.asarray(sheet)[:32, :40], synthetic.image(0))
 
 
+def test_upsampling_is_the_generators_and_survives_loading(
+    synthetic: ImageSet, real: ImageSet, tmp_path: Path
+) -> None:
+    fitted = {}
+    for kind in ("transposed", "resize"):
+        (tmp_path / kind).mkdir()
+        fitted[kind] = fit(Context(3, tmp_path / kind), synthetic, real, upsampling=kind)
+        network = fitted[kind]._generator
+        assert network is not None
+        layers = [type(layer).__name__ for layer in network.body]
+        assert ("ConvTranspose2d" in layers, "Upsample" in layers) == (kind == "transposed", kind == "resize")
+        copy = CycleGan(fitted[kind].config)
+        copy.load_state_dict(fitted[kind].state_dict())
+        context = Context(4, tmp_path)
+        made = [one.refine([synthetic[0]], context)[0] for one in (fitted[kind], copy)]
+        np.testing.assert_array_equal(*made)
+
+
 def test_identity_losses_can_be_switched_off(synthetic: ImageSet, real: ImageSet, context: Context) -> None:
     fit(context, synthetic, real, lambda_identity=0.0)
     assert "identity" not in (context.directory / "losses.csv").read_text().splitlines()[0]
