@@ -159,10 +159,15 @@ def test_every_loss_is_logged_and_sheets_are_written(
         np.testing.assert_array_equal(np.asarray(sheet)[:32, :40], synthetic.image(0))
 
 
-def test_it_learns_the_colour_of_the_real_images(make_set: Callable[..., ImageSet], context: Context) -> None:
+def test_it_learns_the_colour_of_the_real_images(make_set: Callable[..., ImageSet], tmp_path: Path) -> None:
+    """With seeds 3 to 6 these settings leave 52, 8, 16 and 28 % of the difference: rounding cannot decide the test."""
     synthetic, real = make_set("synthetic", 12), make_set("real", 12, seed=1).unlabelled()
-    settings = {"steps": 120, "ngf": 4, "ndf": 8, "learning_rate": 3e-3, "resize": 1.0, "sheets": 0, "n_layers": 2}
-    refiner = fit(context, synthetic, real, **settings, upsampling="transposed")
+    settings = {
+        "steps": 250, "ngf": 4, "ndf": 8, "learning_rate": 1e-3, "resize": 1.0, "sheets": 0, "n_layers": 2,
+        "lambda_nce": 0.3, "nce_identity": False, "noise": False,
+    }  # fmt: skip
+    context = Context(4, tmp_path)
+    refiner = fit(context, synthetic, real, **settings)
     refined = np.stack(refiner.refine(list(synthetic), context)).astype(float)
     target = real.images().astype(float).mean(axis=(0, 1, 2))
     before = np.abs(synthetic.images().astype(float).mean(axis=(0, 1, 2)) - target).mean()
