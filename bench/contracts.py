@@ -102,9 +102,13 @@ class World(Plugin, ABC):
 
     One required method. ``real_kind`` says what the world's real domain is: "stand-in" (rendered by us, and every
     table says so) or "photographs".
+
+    ``options_of`` names options that the images of one domain alone depend on: the other domain's are then rendered
+    with the default, so that a variant of the renders does not render the real images again.
     """
 
     real_kind: ClassVar[RealKind]
+    options_of: ClassVar[Mapping[str, Literal["synthetic", "real"]]] = {}
 
     @abstractmethod
     def image_set(self, request: SplitRequest, context: Context) -> None:

@@ -196,11 +196,16 @@ class _Builder:
         if count < 1:
             raise UsageError(f"world '{self.world_name}': {domain} {split} is empty; see [counts]")
         request = SplitRequest(domain, split, count, self.suite.size, request.seed)
+        defaults = type(self.world.config)().model_dump(mode="json") if self.world.options_of else {}
+        whole = {
+            name: value if self.world.options_of.get(name, domain) == domain else defaults[name]
+            for name, value in self.plan.world.config.items()
+        }
         # Paths never enter a key: a world that reads files gives their fingerprint instead.
         fields = type(self.world.config).model_fields
         config = {
             name: value
-            for name, value in self.plan.world.config.items()
+            for name, value in whole.items()
             if name in fields and not isinstance(getattr(self.world.config, name), Path)
         }
         spec = {
@@ -216,7 +221,7 @@ class _Builder:
             },
             "fingerprint": self.world.fingerprint(request),
         }
-        run = {"plugin": ["world", self.world_name, self.plan.world.config], "source": self.plan.world.source}
+        run = {"plugin": ["world", self.world_name, whole], "source": self.plan.world.source}
         return self.plan.add(Stage("render", f"render {domain} {split} ({count})", spec, {}, run)), count
 
     def _fitted(self, name: str, replicate: int, model: str = "") -> str:

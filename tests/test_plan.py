@@ -152,3 +152,19 @@ def test_no_refiner_ever_sees_a_real_test_image(name: str) -> None:
     for key, stage in plan.stages.items():
         if stage.kind in ("fit", "refine", "train"):
             assert not ancestors(key) & tests, stage.label
+
+
+def test_an_option_of_one_domain_leaves_the_other_domain_s_images_as_they_are() -> None:
+    def rendered(*settings: str) -> dict[tuple[str, str], Stage]:
+        plan = build_plan(load_suite("linemod", "smoke", settings))
+        stages = [stage for stage in plan.stages.values() if stage.kind == "render"]
+        return {(s.spec["request"]["domain"], s.spec["request"]["split"]): s for s in stages}
+
+    plain = rendered()
+    behind = rendered("world.background=procedural")
+    denoised = rendered("world.samples_per_pixel=9")
+    synthetic, real = ("synthetic", "train"), [("real", "train"), ("real", "test")]
+    assert behind[synthetic].key != plain[synthetic].key and denoised[synthetic].key == plain[synthetic].key
+    for split in real:
+        assert behind[split].key == plain[split].key and denoised[split].key != plain[split].key
+        assert behind[split].run["plugin"] == plain[split].run["plugin"], "and they are rendered alike"

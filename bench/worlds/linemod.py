@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -48,6 +49,9 @@ class Linemod(RenderedWorld):
     version = 1
     class_names: ClassVar[tuple[str, ...]] = NAMES
     labels: ClassVar[tuple[str, ...]] = ("boxes", "instances", "foreground", "depth", "vectors")
+    options_of: ClassVar[Mapping[str, Literal["synthetic", "real"]]] = {
+        "background": "synthetic", "samples_per_pixel": "real", "min_visible_fraction": "real",
+    }  # fmt: skip
 
     class Config(PluginConfig):
         """How the crops are drawn.
