@@ -46,6 +46,8 @@ def add_reader_options(parser: argparse.ArgumentParser) -> None:
     from bench.formats.registry import option_help, reader_options
 
     parser.add_argument("--classes", metavar="A,B,C", help="class names in the order to count them by")
+    parser.add_argument("--rename", action="append", default=[], metavar="OLD=NEW",
+                        help="another name for a class; two that get one name become one class; may be given again")
     parser.add_argument("--ignore-class", action="append", default=[], metavar="NAME",
                         help="drop boxes of this class, and make its pixels void; may be given again")
     group = parser.add_argument_group("options of single formats")
@@ -64,6 +66,21 @@ def reader_arguments(args: argparse.Namespace) -> dict[str, Any]:
     given = {key.removeprefix("reader_"): value for key, value in vars(args).items() if key.startswith("reader_")}
     names = [name.strip() for name in (args.classes or "").split(",") if name.strip()]
     return {key: value for key, value in given.items() if value} | ({"classes": names} if names else {})
+
+
+def parse_renames(texts: list[str]) -> dict[str, str]:
+    """``OLD=NEW`` texts as a table; raises `UsageError` for one that is none, or an old name given twice."""
+    from bench.errors import UsageError
+
+    table: dict[str, str] = {}
+    for text in texts:
+        old, equals, new = (part.strip() for part in text.partition("="))
+        if not equals or not old or not new:
+            raise UsageError(f"--rename {text}: write OLD=NEW")
+        if old in table:
+            raise UsageError(f"--rename {text}: {old} has a new name already, {table[old]}")
+        table[old] = new
+    return table
 
 
 def parse_size(text: str) -> int | None:
@@ -90,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     from bench.formats.registry import read_source
     from bench.formats.write import fresh_folder, write_samples
 
-    size, options = parse_size(args.size), reader_arguments(args)
+    size, options, renames = parse_size(args.size), reader_arguments(args), parse_renames(args.rename)
     if not args.source.exists():
         raise UsageError(f"{args.source}: no such file or folder")
     if args.target.resolve() == args.source.resolve():
@@ -103,11 +120,11 @@ def run(args: argparse.Namespace) -> int:
     kind = source.kind if source.kind and domain == source.domain else {"real": "photographs"}.get(domain, "rendered")
     converter = Converter(
         source, problems, size=size, fit=args.fit, class_names=options.get("classes"), ignore=args.ignore_class,
-        group=args.group,
+        rename=renames, group=args.group,
     )
     with fresh_folder(args.target, args.overwrite) as folder:
         write_samples(
-            converter, folder, domain=domain, kind=kind, provenance=provenance(args.format, options, size, args.fit),
+            converter, folder, domain=domain, kind=kind, provenance=provenance(args.format, options, size, args.fit, renames),
             backgrounds=source.backgrounds, progress=_progress(len(source.items)),
         )
         if args.strict and problems.counts:

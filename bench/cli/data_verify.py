@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.cli.data_import import add_reader_options, describe_set, reader_arguments
+from bench.cli.data_import import add_reader_options, describe_set, parse_renames, reader_arguments
 from bench.formats.source import Problems
 
 
@@ -81,7 +81,10 @@ def _verify_source(args: argparse.Namespace, format: str, folder: Path, problems
 
     options = reader_arguments(args)
     source = read_source(format, folder, options, problems)
-    converter = Converter(source, problems, class_names=options.get("classes"), ignore=args.ignore_class)
+    converter = Converter(
+        source, problems, class_names=options.get("classes"), ignore=args.ignore_class,
+        rename=parse_renames(args.rename),
+    )  # fmt: skip
     prints = []
     for sample in converter.samples():
         data = sample.image

@@ -48,7 +48,8 @@ class Converter:
         size: side of the square that every image is fitted into, or None to keep sizes.
         fit: "letterbox" or "stretch" (`bench.formats.geometry.place`).
         class_names: names in the order that labels should count them; the source's own list by default.
-        ignore: classes whose boxes are dropped on purpose.
+        ignore: classes whose boxes are dropped on purpose, by their names after ``rename``.
+        rename: new names of the source's classes; several that get one name become one class.
         group: a regular expression that finds the scene or sequence in an image's name (its first bracketed part).
         problems: where broken things are noted; ``left_out`` has the lines of images that were left out.
     """
@@ -62,13 +63,18 @@ class Converter:
         fit: str = "letterbox",
         class_names: Sequence[str] | None = None,
         ignore: Collection[str] = (),
+        rename: Mapping[str, str] | None = None,
         group: str | None = None,
     ) -> None:
         self.source, self.problems, self.size, self.fit = source, problems, size, fit
-        self.ignore = frozenset(ignore)
-        for name in self.ignore - set(source.class_names):
-            raise UsageError(f"--ignore-class {name}: no such class{did_you_mean(name, source.class_names)}")
-        self.class_names = tuple(name for name in class_names or source.class_names if name not in self.ignore)
+        self.ignore, self._rename = frozenset(ignore), dict(rename or {})
+        for name in set(self._rename) - set(source.class_names):
+            raise UsageError(f"--rename {name}=...: no such class{did_you_mean(name, source.class_names)}")
+        self._names = [self._rename.get(name, name) for name in source.class_names]
+        for name in self.ignore - set(self._names):
+            raise UsageError(f"--ignore-class {name}: no such class{did_you_mean(name, self._names)}")
+        listed = class_names or dict.fromkeys(self._names)
+        self.class_names = tuple(name for name in listed if name not in self.ignore)
         if len(set(self.class_names)) != len(self.class_names):
             raise UsageError(f"classes {', '.join(self.class_names)}: a name occurs twice")
         self._index = {name: number for number, name in enumerate(self.class_names)}
@@ -111,7 +117,7 @@ class Converter:
         maps = self._maps(item, placement, kept)
         labels = Labels(
             boxes=corners.astype(np.float32),
-            classes=np.array([self._index[item.boxes[k].class_name] for k in kept], np.int64),
+            classes=np.array([self._index[self._class(item.boxes[k])] for k in kept], np.int64),
             instances=maps.get("instances"), foreground=maps.get("foreground"), depth=maps.get("depth"),
             semantic=maps.get("semantic"),
             vectors={name: np.asarray(value, np.float32) for name, value in item.vectors.items()},
@@ -134,11 +140,12 @@ class Converter:
         width, height = placement.source
         kept, inside = [], []
         for number, box in enumerate(item.boxes):
-            if box.class_name in self.ignore:
+            name = self._class(box)
+            if name in self.ignore:
                 self.ignored += 1
                 continue
-            if box.class_name not in self._index:
-                what = f"unknown class {box.class_name!r}{did_you_mean(box.class_name, self.class_names)}"
+            if name not in self._index:
+                what = f"unknown class {name!r}{did_you_mean(name, self.class_names)}"
                 raise Broken("unknown class", box.where, what, "mend it, or see --classes and --ignore-class")
             inside.append(self._clipped(box, item, width, height))
             kept.append(number)
@@ -147,6 +154,9 @@ class Converter:
         large: NDArray[np.bool_] = np.asarray((sides >= SMALLEST).all(axis=1) | placement.unchanged)
         self.tiny += int((~large).sum())
         return [k for k, fits in zip(kept, large, strict=True) if fits], moved[large]
+
+    def _class(self, box: Box) -> str:
+        return self._rename.get(box.class_name, box.class_name)
 
     def _clipped(self, box: Box, item: Item, width: int, height: int) -> tuple[float, float, float, float]:
         factor = np.array([width, height] * 2 if item.relative else [1.0] * 4)
@@ -165,7 +175,7 @@ class Converter:
 
     def _semantic(self, array: NDArray[np.uint8], item: Item) -> NDArray[np.uint8]:
         """Class indices of the source to those that are asked for; ignored classes become void."""
-        names, path = self.source.class_names, item.maps["semantic"]
+        names, path = self._names, item.maps["semantic"]
         table = np.full(256, VOID, np.uint8)
         for value in np.flatnonzero(np.bincount(array.ravel(), minlength=256)).tolist():
             if value == VOID:
@@ -214,7 +224,11 @@ def _ids(names: Sequence[str]) -> list[str]:
     return ids
 
 
-def provenance(format: str, options: Mapping[str, Any], size: int | None, fit: str) -> dict[str, Any]:
+def provenance(
+    format: str, options: Mapping[str, Any], size: int | None, fit: str, rename: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """What the manifest remembers of an import; no folder of the user's machine is in it."""
     kept = {key: value for key, value in options.items() if value not in (None, False, [])}
-    return {"made by": "import", "format": format, "options": kept, "size": size, "fit": fit if size else None}
+    renamed = {"rename": dict(rename)} if rename else {}
+    made = {"made by": "import", "format": format, "options": kept, "size": size, "fit": fit if size else None}
+    return made | renamed

@@ -48,6 +48,22 @@ def test_import_says_what_it_made(photos, capsys):
     assert json.loads(manifest)["provenance"]["size"] == 32 and str(photos.parent) not in manifest
 
 
+def test_import_renames_and_merges_classes(photos, capsys):
+    assert imported("--rename", "can=container", "--rename", " jar = container") == 0
+    assert "5 boxes: container 5" in capsys.readouterr().out
+    assert json.loads(Path("set/manifest.json").read_text())["provenance"]["rename"] == {
+        "can": "container", "jar": "container",
+    }
+    for wrong, line in [
+        (["can"], "--rename can: write OLD=NEW"),
+        (["can=a", "can=b"], "--rename can=b: can has a new name already, a"),
+        (["cans=a"], "--rename cans=...: no such class (did you mean 'can'?)"),
+    ]:
+        assert imported(*(word for text in wrong for word in ("--rename", text)), target="other") == 2
+        assert capsys.readouterr().err.splitlines() == [f"bench: {line}"]
+        assert not Path("other").exists()
+
+
 def test_import_goes_on_past_broken_images_unless_strict(photos, capsys):
     (photos / "shot0_1.jpg").write_bytes(b"x")
     with (photos / "boxes.csv").open("a") as file:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from bench.errors import DataError, UsageError
 from bench.formats.convert import Converter
+from bench.formats.semantic import Codes
 from bench.formats.source import Box, Item, Problems, Source
 
 
@@ -18,6 +19,28 @@ def source_of(paths, stated=None):
         where = f"list:{number}"
         items.append(Item(path.name, path, where, (Box((1, 1, 9, 9), "can", where),), stated_size=stated))
     return Source(tuple(items), ("can",), frozenset({"boxes"}))
+
+
+def test_renamed_classes_become_one(tmp_path):
+    path, mask = save_picture(tmp_path / "a.png", 0, 8, 8), tmp_path / "m.png"
+    values = np.repeat(np.array([[0, 1, 2, 3, 0, 1, 2, 255]], np.uint8), 8, axis=0)
+    Image.fromarray(values).save(mask)
+    codes = Codes({k: k for k in range(4)})
+    boxes = tuple(Box((k, 1, k + 2, 5), name, "here") for k, name in enumerate(("trunk", "foliage", "car")))
+    item = Item("a", path, "here", boxes, maps={"semantic": mask}, codes=codes)
+    source = Source((item,), ("trunk", "foliage", "car", "bin"), frozenset({"boxes", "semantic"}))
+    renames = {"trunk": "tree", "foliage": "tree", "bin": "other"}
+    samples, _ = convert(source, rename=renames, ignore=["other"])
+    assert samples[0].labels.classes.tolist() == [0, 0, 1]
+    assert samples[0].labels.semantic[3].tolist() == [0, 0, 1, 255, 0, 0, 1, 255]
+    assert Converter(source, Problems(), rename=renames, ignore=["other"]).class_names == ("tree", "car")
+    samples, _ = convert(source, rename=renames, class_names=("other", "car", "tree"))
+    assert samples[0].labels.classes.tolist() == [2, 2, 1]
+    assert samples[0].labels.semantic[0].tolist() == [2, 2, 1, 0, 2, 2, 1, 255]
+    with pytest.raises(UsageError, match="--rename foliag=...: no such class .did you mean 'foliage'"):
+        convert(source, rename={"foliag": "tree"})
+    with pytest.raises(UsageError, match="--ignore-class trunk: no such class"):
+        convert(source, rename=renames, ignore=["trunk"])
 
 
 def test_unchanged_files_keep_their_bytes(tmp_path):
