@@ -10,11 +10,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bench.engines.execution import versions
 from bench.errors import BenchError
 from bench.exhibits import finished, gallery, open_set, set_key, task_pictures
 from bench.plan import Cell, Plan
 from bench.report.summary import LossCurve, RunSummary
+from bench.resampling import read_resamples
 from bench.results import Row
 from bench.store import Store
 
@@ -75,6 +79,7 @@ def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: 
     """Everything that the report needs, read from the store."""
     suite = portable_suite(plan, out) | {"metric": headline(plan)}
     pictures, trouble = task_pictures(plan, store, results, headline(plan))
+    groups, resamples = resampled(plan, store)
     return RunSummary(
         out=out,
         suite=suite,
@@ -88,7 +93,22 @@ def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: 
         costs=costs(plan, store),
         notes=[*notes(plan, store), *trouble],
         pictures=pictures,
+        resamples=resamples,
+        test_groups=groups,
     )
+
+
+def resampled(
+    plan: Plan, store: Store
+) -> tuple[int, dict[tuple[str, str, int], Mapping[str, NDArray[np.float64]]]]:
+    """The number of groups of test images, and each finished cell's metrics on the drawn test sets."""
+    groups, found = 0, {}
+    for cell in plan.cells:
+        if cell.score_key and store.has(cell.score_key):
+            count, values = read_resamples(store.path(cell.score_key))
+            groups = max(groups, count)
+            found[cell.model, str(cell.arm), cell.replicate] = values
+    return groups, found
 
 
 def portable_suite(plan: Plan, out: Path) -> dict[str, Any]:

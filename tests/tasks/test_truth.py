@@ -1,9 +1,10 @@
-"""Predictions made from the truth score perfectly in every task that there is."""
+"""Every task on predictions made from the truth: perfect scores; and test sets drawn again, scored like real ones."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,81 @@ def test_predictions_made_from_the_truth_score_perfectly(name: str, truth: Image
     for metric, value in scores.items():
         best = PERFECT.get(metric, float(task.metrics[metric.split("/")[0]]))
         assert value == pytest.approx(best, abs=1e-4), metric
+
+
+def spoilt(name: str, folder: Path) -> None:
+    """Make some of the predictions wrong, differently in every image."""
+    random = np.random.default_rng(1)
+    if name == "detection":
+        results = json.loads((folder / "predictions.json").read_text())
+        results += [dict(result) for result in results[::3]]
+        for result in results:
+            result["bbox"][0] += float(random.choice([0, 0.6, 2, 6]))
+            result["score"] = round(float(random.uniform(0.1, 0.9)), 6)
+            result["category_id"] = int(random.choice([result["category_id"], 1, 2]))
+        (folder / "predictions.json").write_text(json.dumps(results))
+        return
+    with np.load(folder / "predictions.npz") as file:
+        made = {key: file[key] for key in file.files}
+    for key, values in made.items():
+        wrong = random.random((len(values), *[1] * (values.ndim - 1))) < 0.5
+        if np.issubdtype(values.dtype, np.integer):
+            made[key] = np.where(wrong, random.integers(0, 2, values.shape), values).astype(values.dtype)
+        else:
+            made[key] = np.where(wrong, values * random.uniform(0.4, 1.8, values.shape), values)
+    np.savez(folder / "predictions.npz", **made)
+
+
+def drawn(name: str, folder: Path, chosen: list[int], into: Path) -> None:
+    """The predictions of a set that holds some images several times."""
+    into.mkdir()
+    if name == "detection":
+        results = json.loads((folder / "predictions.json").read_text())
+        of = [[r for r in results if r["image_id"] == index + 1] for index in chosen]
+        again = [{**r, "image_id": k + 1} for k, listed in enumerate(of) for r in listed]
+        (into / "predictions.json").write_text(json.dumps(again))
+        return
+    with np.load(folder / "predictions.npz") as file:
+        np.savez(into / "predictions.npz", **{key: file[key][chosen] for key in file.files})
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_drawn_test_set_is_scored_as_if_it_were_the_test_set(name: str, truth: ImageSet, tmp_path: Path) -> None:
+    """`resample` against `score` of a set that really holds each image as often as it was drawn."""
+    task: Task = construct("task", name, {})
+    WRITERS[name](truth, tmp_path)
+    spoilt(name, tmp_path)
+    draws = np.array([[1] * 6, [2, 0, 0, 1, 3, 0], [0, 0, 4, 0, 0, 2]])
+    found = task.resample(tmp_path, truth, draws)
+    assert set(found) >= {task.headline}
+    whole = {score.metric: score.value for score in task.score(tmp_path, truth)}
+    assert 0 < whole[task.headline] < 1
+    for row, counts in enumerate(draws):
+        # Flights need whole courses: they are compared on the whole set only.
+        metrics = [metric for metric in found if row == 0 or metric not in ("metres_flown", "collision_rate")]
+        chosen = np.repeat(np.arange(6), counts).tolist()
+        drawn(name, tmp_path, chosen, tmp_path / str(row))
+        records = truth.subset(chosen).records
+        if row:
+            records = tuple(
+                replace(r, vectors={k: v for k, v in r.vectors.items() if k != "node"}) for r in records
+            )  # fmt: skip
+        again = replace(truth, records=records)
+        scores = {score.metric: score.value for score in task.score(tmp_path / str(row), again)}
+        for metric in metrics:
+            assert found[metric][row] == pytest.approx(scores[metric], abs=1e-9), (metric, row)
+
+
+def test_courses_are_drawn_whole(truth: ImageSet, tmp_path: Path) -> None:
+    """A blind pilot flies 3 m in the open course and ends at once in the other; drawn twice, a course counts twice."""
+    shut = GroundPlan(6.0, 3.0, 8.0, np.array([(1.0, 0.0, 0.0, 0.1, 2.9, 0.0)]))
+    walled = {name: tuple(value.tolist()) for name, value in shut.vectors().items()}
+    second = tuple(replace(r, group="walled", vectors={**r.vectors, **walled}) for r in truth.records)
+    both = replace(truth, records=truth.records + second)
+    np.savez(tmp_path / "predictions.npz", free=np.full((12, 16), 20.0))
+    task: Task = construct("task", "avoidance", {"starts": (0.0,)})
+    draws = np.repeat([[1, 1], [2, 0], [0, 2]], 6, axis=1)
+    found = task.resample(tmp_path, both, draws)
+    assert found["collision_rate"].tolist() == [0.5, 0.0, 1.0]
+    assert found["metres_flown"][1] == pytest.approx(3.0)
+    assert found["metres_flown"][0] == pytest.approx(found["metres_flown"][1:].mean())
