@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.claims import Verdict
 from bench.results import Row
 from bench.samples import U8, RealKind
 from bench.showing import TaskPicture
@@ -66,6 +67,7 @@ class RunSummary:
         resamples: (model, arm, replicate) -> metric -> its values on the drawn test sets (`bench.resampling`); draw b
             is the same test set in every cell.
         test_groups: how many groups of test images were drawn from.
+        verdicts: what this run says to the sentences of the papers that are about its suite.
         reported: a file of reported figures; None takes the one that comes with the project.
     """
 
@@ -83,4 +85,5 @@ class RunSummary:
     pictures: Sequence[TaskPicture] = ()
     resamples: Mapping[tuple[str, str, int], Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
     test_groups: int = 0
+    verdicts: Sequence[Verdict] = ()
     reported: Path | None = None
