@@ -15,8 +15,9 @@ from bench.reported import Reported
 CSV_COLUMNS = (
     "suite", "profile", "real_kind", "metric", "higher_is_better", "model", "arm", "refiner", "control", "n", "planned",
     "mean", "mean_low", "mean_high", "gain", "gain_low", "gain_high", "gain_n", "gain_sign_flip_p", "verdict",
-    "versus_real", "versus_real_low", "versus_real_high", "gap_closed", "gap_closed_low", "gap_closed_high", "n_train",
-    "steps", "seconds", "peak_mib", "refiner_seconds", "reported", "trouble",
+    "gain_images_low", "gain_images_high", "test_groups", "versus_real", "versus_real_low", "versus_real_high",
+    "gap_closed", "gap_closed_low", "gap_closed_high", "n_train", "steps", "seconds", "peak_mib", "refiner_seconds",
+    "reported", "trouble",
 )  # fmt: skip
 
 
@@ -38,6 +39,8 @@ def table_csv(cells: Cells, figures: Sequence[Reported]) -> str:
                         str(cells.is_control(entry.arm)).lower(), entry.n, entry.n + len(entry.troubles),
                         *map(_number, entry.mean), *map(_number, gain.interval if gain else [math.nan] * 3),
                         gain.n if gain else 0, _number(gain.p if gain else math.nan), verdict(gain),
+                        *map(_number, gain.test_images[1:] if gain else [math.nan] * 2),
+                        cells.summary.test_groups or "",
                         *map(_number, real.interval if real else [math.nan] * 3), *map(_number, entry.gap),
                         entry.n_train or "", entry.steps or "", _number(entry.seconds), _number(entry.peak_mib),
                         _number(entry.refiner_seconds), reported_text(figures, paper, entry, most=100),

@@ -138,7 +138,7 @@ def test_markdown_says_what_real_is(make_summary: Callable[..., RunSummary]) -> 
     assert "92.69 mAP_pct, 500 real" in text
     # Every line of a table has as many cells as its heading.
     widths = [line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("| ")]
-    assert set(widths) == {12, 3 + 1, 6}
+    assert set(widths) == {13, 3 + 1, 6}
     assert "step 120: total_loss is nan \\| see the log" in text
     assert "<b>" not in text
 
