@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from bench.collect_quality import quality_rows
 from bench.engines.execution import versions
 from bench.errors import BenchError
 from bench.exhibits import finished, gallery, open_set, set_key, task_pictures
@@ -71,9 +72,17 @@ def _cell_rows(plan: Plan, store: Store, cell: Cell, reasons: Mapping[str, str])
         )
 
 
-def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: str) -> RunSummary:
+def summarise(
+    plan: Plan,
+    store: Store,
+    results: list[Row],
+    out: Path,
+    command: str,
+    reasons: Mapping[str, str] | None = None,
+) -> RunSummary:
     """Everything that the report needs, read from the store."""
     suite = portable_suite(plan, out) | {"metric": headline(plan)}
+    quality = quality_rows(plan, store, results, reasons)
     pictures, trouble = task_pictures(plan, store, results, headline(plan))
     return RunSummary(
         out=out,
@@ -88,6 +97,7 @@ def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: 
         costs=costs(plan, store),
         notes=[*notes(plan, store), *trouble],
         pictures=pictures,
+        quality=quality,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.quality import QualityRow
 from bench.results import Row
 from bench.samples import U8, RealKind
 from bench.showing import TaskPicture
@@ -63,6 +64,7 @@ class RunSummary:
         costs: refiner -> mean seconds of fit and refine over replicates.
         notes: lines to show as they are (what a refiner says about its run, why something was skipped).
         pictures: what the task drew of its predictions.
+        quality: what is measured of the training sets.
         reported: a file of reported figures; None takes the one that comes with the project.
     """
 
@@ -78,4 +80,5 @@ class RunSummary:
     costs: Mapping[str, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
     pictures: Sequence[TaskPicture] = ()
+    quality: Sequence[QualityRow] = ()
     reported: Path | None = None
