@@ -47,11 +47,11 @@ def random_convolutions(images: U8) -> Floats:
     """Features of a random two-layer network at three scales, and colour statistics: (N, H, W, 3) uint8 -> (N, 201).
 
     Sides above 128 pixels are averaged down to 128. At each scale (whole, half, quarter) 16 filters of 5 x 5 with
-    stride 2 whose weights sum to 0, a rectifier, 16 filters of 3 x 3, a rectifier; of each of the 32 maps the mean and the standard
-    deviation over the image. Beside them mean and standard deviation of red, green and blue and the three products of
-    deviations of two channels (their covariances). Every feature is divided by its root mean square over 64 images of
-    pink noise of the same size, whose spectrum is that of natural images (Field 1987, J. Opt. Soc. Am. A 4(12)), so
-    that features of photographs are about 1 whatever their unit; no image of a suite takes part in that.
+    stride 2 whose weights sum to 0, a rectifier, 16 filters of 3 x 3, a rectifier; of each of the 32 maps the mean and
+    the standard deviation over the image. Beside them mean and standard deviation of red, green and blue, and the three
+    covariances of two of them. Every feature is divided by its root mean square over 64 images of pink noise of the
+    same size, whose spectrum is that of natural images (Field 1987, J. Opt. Soc. Am. A 4(12)), so that features of
+    photographs are about 1 whatever their unit; no image of a suite takes part in that.
     """
     pixels = _tensor(images)
     height, width = pixels.shape[-2:]

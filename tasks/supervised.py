@@ -169,12 +169,16 @@ class SupervisedTask(Task):
 
     def score(self, predictions: Path, truth: ImageSet) -> list[Score]:
         """Score the folder that `predict` wrote into; raises `DataError` when an image has no prediction."""
+        return self.measure(self.arrays(predictions, truth), truth)
+
+    def arrays(self, predictions: Path, truth: ImageSet) -> Arrays:
+        """What `predict` wrote for the images of ``truth``; raises `DataError` when an image has no prediction."""
         with np.load(predictions / "predictions.npz", allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         for name, array in arrays.items():
             if len(array) != len(truth):
                 raise DataError(f"{predictions}: {len(array)} predictions of {name} for {len(truth)} images")
-        return self.measure(arrays, truth)
+        return arrays
 
     def spec(self, data: ImageSet) -> DataSpec:
         """What networks are told of the data; a task whose networks must know more derives from `DataSpec`."""

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.quality import FILE, quality_csv
 from bench.report.cells import Cells
 from bench.report.csv_table import table_csv
 from bench.report.gallery import build_gallery, label_words, write_sheet
@@ -15,17 +16,19 @@ from bench.report.plot_classes import plot_classes
 from bench.report.plot_gains import plot_gains
 from bench.report.plot_hybrid import plot_hybrid
 from bench.report.plot_losses import plot_losses
+from bench.report.plot_realism import plot_realism
+from bench.report.quality import Sets
 from bench.report.summary import RunSummary
 from bench.report.task_pictures import write_pictures
 from bench.report.words import real_label
 from bench.reported import Reported, chosen, read_reported
 from bench.results import rows_csv
 
-PLOTS = ("gains", "hybrid", "classes", "losses")
+PLOTS = ("gains", "hybrid", "classes", "realism", "losses")
 
 
 def build_report(summary: RunSummary) -> None:
-    """Write table.md, table.csv, plots/*.png, gallery.png and index.html into ``summary.out``.
+    """Write table.md, table.csv, quality.csv, plots/*.png, gallery.png and index.html into ``summary.out``.
 
     Files of an earlier report that this run has nothing for (a plot without data) are removed. Raises `DataError`
     where the reported figures do not parse and `UsageError` where a row names an impossible arm.
@@ -34,19 +37,22 @@ def build_report(summary: RunSummary) -> None:
     figures = chosen(read_reported(summary.reported), summary.suite.get("reported") or {})
     cells = Cells(summary)
     table = table_csv(cells, figures)
-    _write(summary.out / "table.md", markdown(cells, figures))
+    quality = quality_csv(summary.quality)
+    sets = Sets(cells)
+    _write(summary.out / "table.md", markdown(cells, figures, sets))
     _write(summary.out / "table.csv", table)
-    plots, notes = _plots(cells, figures)
+    _write(summary.out / FILE, quality)
+    plots, notes = _plots(cells, figures, sets)
     gallery = _gallery(summary)
     seen, trouble = write_pictures(summary.pictures, summary.out / "plots", PLOTS)
     rows = io.StringIO(newline="")
     rows_csv(rows, summary.rows)
-    downloads = [download("rows.csv", rows.getvalue()), download("table.csv", table)]
+    downloads = [download("rows.csv", rows.getvalue()), download("table.csv", table), download(FILE, quality)]
     page = render_page(cells, figures, plots, gallery, downloads, [*summary.notes, *notes, *trouble], seen)
     _write(summary.out / "index.html", page)
 
 
-def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[list[Picture], list[str]]:
+def _plots(cells: Cells, figures: Sequence[Reported], sets: Sets) -> tuple[list[Picture], list[str]]:
     folder = cells.summary.out / "plots"
     for stale in folder.glob("*.png"):
         stale.unlink()
@@ -56,6 +62,7 @@ def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[list[Picture], li
         "gains": plot_gains(cells, folder / "gains.png"),
         "hybrid": plot_hybrid(cells, figures, folder / "hybrid.png"),
         "classes": plot_classes(cells, folder / "classes.png"),
+        "realism": plot_realism(sets, folder / "realism.png"),
         "losses": (folder / "losses.png").exists(),
     }
     captions = {
@@ -73,6 +80,12 @@ def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[list[Picture], li
         "classes": (
             "Metric of every class for every arm",
             f"Every class on {real}, mean over replicates; darker is better.",
+        ),
+        "realism": (
+            "Realism of each refined set against its gain, one panel a model",
+            f"Each point is a refiner: how alike its images are to real training images (KID of features, further left "
+            f"is more real), and its gain in {cells.metric} on {real}. A hollow diamond is a control, the hollow "
+            "circle stands for the unrefined images. If looks decided, the points would fall from the upper left to the lower right.",
         ),
         "losses": (
             "Training curves of the refiners",

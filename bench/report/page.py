@@ -20,6 +20,7 @@ from bench.report.answer import build_answer, numbers_of
 from bench.report.cells import Cells
 from bench.report.definitions import MARK_MEANINGS, definitions
 from bench.report.lines import grouped, lines, other_metrics, spreads
+from bench.report.quality import TITLE, Sets, quality_words
 from bench.report.words import real_label, replicates, seconds
 from bench.reported import Reported
 from bench.samples import U8
@@ -112,6 +113,7 @@ def render_page(
         "sweeps": sweeps,
         "gallery": gallery,
         "seen": seen,
+        "quality": _quality(Sets(cells)),
         "costs": _costs(cells),
         "notes": notes,
         "paper": paper,
@@ -131,11 +133,19 @@ def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
     names = {
         "answer": "Answer", "command": "Command", "table": "Table", "troubles": "Cells without a value",
         "plots": "Plots", "sweeps": "Hybrid curve", "gallery": "Gallery", "seen": "What the models see",
+        "quality": "Refined sets",
         "costs": "Costs", "notes": "Notes",
         "reported": "Reported", "definitions": "Words and marks", "environment": "Environment",
     }  # fmt: skip
     ids = {"sweeps": "sweep"}
     return [(ids.get(key, key), text) for key, text in names.items() if key in always or context[key]]
+
+
+def _quality(sets: Sets) -> dict[str, Any]:
+    """What ``quality.html`` shows; nothing for a run that measured no set."""
+    if not sets.measured:
+        return {}
+    return {"title": TITLE, "headings": sets.headings(), "lines": sets.lines(), "words": quality_words(sets)}
 
 
 def _costs(cells: Cells) -> list[dict[str, Any]]:

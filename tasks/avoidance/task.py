@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
@@ -154,6 +156,11 @@ class Avoidance(SupervisedTask):
             scores.append(Score("metres_flown", float(np.mean([flight.metres for flight in flown]))))
             scores.append(Score("collision_rate", float(np.mean([flight.collided for flight in flown]))))
         return scores
+
+    def agreement(self, predictions: Path, truth: ImageSet) -> NDArray[np.float64]:
+        """(N,) share of the directions whose free distance is within a factor of 1.25 of the true one."""
+        true, predicted = self.targets(truth)["free"], self.arrays(predictions, truth)["free"]
+        return np.asarray(np.mean(np.maximum(predicted / true, true / predicted) < 1.25, axis=1), np.float64)
 
     def flights(self, free: np.ndarray[Any, Any], truth: ImageSet) -> list[tuple[Lattice, list[Flight]]]:
         """Every course of a set of lattices with its flights, one from each start that is free; pure.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
@@ -100,19 +102,7 @@ class Depth(SupervisedTask):
 
     def measure(self, predictions: Arrays, truth: ImageSet) -> list[Score]:
         """Each metric per image, then the mean over images that have a pixel to score."""
-        config, rows = self.config, []
-        for index, predicted in enumerate(predictions["depth"]):
-            depth = truth.labels(index).depth
-            if depth is None or depth.shape != predicted.shape:
-                has = "none" if depth is None else f"{depth.shape[1]}x{depth.shape[0]}"
-                size = f"{predicted.shape[1]}x{predicted.shape[0]}"
-                raise DataError(f"{truth.records[index].id}: depth predicted at {size}, the truth has {has}")
-            errors = image_errors(
-                predicted, depth, min_depth=config.min_depth, cap=config.cap or config.max_depth, crop=config.crop,
-                median_scaling=config.median_scaling,
-            )
-            if errors is not None:
-                rows.append(errors)
+        config, rows = self.config, [errors for errors in self._errors(predictions, truth) if errors is not None]
         if not rows:
             cap = config.cap or config.max_depth
             raise DataError(
@@ -120,6 +110,28 @@ class Depth(SupervisedTask):
                 "check train.min_depth, train.cap, and the scale of the depth files"
             )
         return [Score(name, float(np.mean([row[name] for row in rows]))) for name in METRICS]
+
+    def _errors(self, predictions: Arrays, truth: ImageSet) -> Iterator[dict[str, float] | None]:
+        """`image_errors` of each image, in order."""
+        config = self.config
+        for index, predicted in enumerate(predictions["depth"]):
+            depth = truth.labels(index).depth
+            if depth is None or depth.shape != predicted.shape:
+                has = "none" if depth is None else f"{depth.shape[1]}x{depth.shape[0]}"
+                size = f"{predicted.shape[1]}x{predicted.shape[0]}"
+                raise DataError(f"{truth.records[index].id}: depth predicted at {size}, the truth has {has}")
+            yield image_errors(
+                predicted, depth, min_depth=config.min_depth, cap=config.cap or config.max_depth, crop=config.crop,
+                median_scaling=config.median_scaling,
+            )
+
+    def agreement(self, predictions: Path, truth: ImageSet) -> NDArray[np.float64]:
+        """(N,) ``delta1`` of each image, the share of scored pixels within a factor of 1.25; NaN without such."""
+        found = np.full(len(truth), np.nan)
+        for index, errors in enumerate(self._errors(self.arrays(predictions, truth), truth)):
+            if errors is not None:
+                found[index] = errors["delta1"]
+        return found
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.depth.pictures`."""

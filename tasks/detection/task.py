@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -16,6 +18,7 @@ from bench.samples import ImageSet
 from bench.seeds import derive
 from bench.showing import Showing, TaskPicture
 from bench.training import Batches, autocast, evaluating, step_generator, train
+from tasks.detection.agreement import detection_agreement
 from tasks.detection.batches import TrainingImages, as_input, image_tensor
 from tasks.detection.evaluation import coco_scores
 from tasks.detection.model import DetectionModel, Detections, Limits
@@ -117,6 +120,10 @@ class Detection(Task):
         """COCO figures of ``predictions`` (the folder that `predict` wrote into, or the JSON file itself)."""
         file = predictions / "predictions.json" if predictions.is_dir() else predictions
         return coco_scores(json.loads(file.read_text()), truth)
+
+    def agreement(self, predictions: Path, truth: ImageSet) -> NDArray[np.float64]:
+        """F1 of every image; see `tasks.detection.agreement`."""
+        return detection_agreement(json.loads((predictions / "predictions.json").read_text()), truth)
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.detection.pictures`."""

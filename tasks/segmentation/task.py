@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional as F
@@ -102,6 +104,16 @@ class Segmentation(SupervisedTask):
     def measure(self, predictions: Arrays, truth: ImageSet) -> list[Score]:
         """See `tasks.segmentation.metrics.confusion_scores`."""
         return confusion_scores(set_confusion(predictions["semantic"], truth), truth.class_names)
+
+    def agreement(self, predictions: Path, truth: ImageSet) -> NDArray[np.float64]:
+        """(N,) share of the pixels that are not void whose class is right; NaN where all are void."""
+        found = np.full(len(truth), np.nan)
+        predicted, labels = self.arrays(predictions, truth)["semantic"], self.targets(truth)["semantic"]
+        for index, (ours, true) in enumerate(zip(predicted, labels, strict=True)):
+            known = true != VOID
+            if known.any():
+                found[index] = np.mean(ours[known] == true[known])
+        return found
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.segmentation.pictures`."""
