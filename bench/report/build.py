@@ -41,13 +41,17 @@ def build_report(summary: RunSummary) -> None:
     sets = Sets(cells)
     _write(summary.out / "table.md", markdown(cells, figures, sets))
     _write(summary.out / "table.csv", table)
-    _write(summary.out / FILE, quality)
+    if summary.quality:
+        _write(summary.out / FILE, quality)
+    else:
+        (summary.out / FILE).unlink(missing_ok=True)
     plots, notes = _plots(cells, figures, sets)
     gallery = _gallery(summary)
     seen, trouble = write_pictures(summary.pictures, summary.out / "plots", PLOTS)
     rows = io.StringIO(newline="")
     rows_csv(rows, summary.rows)
-    downloads = [download("rows.csv", rows.getvalue()), download("table.csv", table), download(FILE, quality)]
+    downloads = [download("rows.csv", rows.getvalue()), download("table.csv", table)]
+    downloads += [download(FILE, quality)] if summary.quality else []
     page = render_page(cells, figures, plots, gallery, downloads, [*summary.notes, *notes, *trouble], seen)
     _write(summary.out / "index.html", page)
 
@@ -85,7 +89,8 @@ def _plots(cells: Cells, figures: Sequence[Reported], sets: Sets) -> tuple[list[
             "Realism of each refined set against its gain, one panel a model",
             f"Each point is a refiner: how alike its images are to real training images (KID of features, further left "
             f"is more real), and its gain in {cells.metric} on {real}. A hollow diamond is a control, the hollow "
-            "circle stands for the unrefined images. If looks decided, the points would fall from the upper left to the lower right.",
+            "circle stands for the unrefined images. If looks decided, the points would fall from the upper left to "
+            "the lower right.",
         ),
         "losses": (
             "Training curves of the refiners",

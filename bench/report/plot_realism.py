@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matplotlib.patheffects import withStroke
+
 from bench.arms import parse_arm
 from bench.report.quality import Sets
 from bench.report.style import INK, MUTED, panels, save, source, style, tints
@@ -53,11 +55,12 @@ def plot_realism(sets: Sets, path: Path) -> bool:
         return False
     plain = sets.mean("synthetic", "kid", extractor).mean
     with style():
-        figure, axes = panels(len(points), columns=min(2, len(points)), height=3.9, width=9.0)
+        columns = min(2, len(points))
+        figure, axes = panels(len(points), columns=columns, height=3.9)
         tint = tints(cells)
         shapes = {arm: SHAPES[k % len(SHAPES)] for k, arm in enumerate(sets.arms)}
         for axis, (model, found) in zip(axes, points.items(), strict=True):
-            _panel(axis, found, plain, cells.reference, tint, shapes)
+            _panel(axis, found, plain, cells.reference, tint, shapes, columns)
             axis.set_title(model)
             axis.set_xlabel(f"KID ({extractor}) to real training images: ← more real")
             axis.set_ylabel(f"gain in {cells.metric} over {cells.reference}")
@@ -69,8 +72,9 @@ def plot_realism(sets: Sets, path: Path) -> bool:
 
 
 def _panel(
-    axis: Axes, points: Sequence[Point], plain: float, reference: str, tint: dict[str, str], shapes: dict[str, str]
-) -> None:
+    axis: Axes, points: Sequence[Point], plain: float, reference: str, tint: dict[str, str], shapes: dict[str, str],
+    columns: int,
+) -> None:  # fmt: skip
     axis.axhline(0, color=INK, linewidth=1)
     axis.grid()
     for point in points:
@@ -86,8 +90,11 @@ def _panel(
     if not math.isnan(plain):
         axis.plot(plain, 0, "o", color=MUTED, markersize=9, markerfacecolor="none", markeredgewidth=1.4)
         named.append((plain, 0.0, reference))
-    axis.margins(x=0.28, y=0.18)
-    _name(axis, named)
+    axis.margins(x=0.15, y=0.18)
+    distances = [x for x, *_ in named]
+    if min(distances) > 0 and max(distances) > 20 * min(distances):
+        # A set that looks like nothing real would press all others into one spot.
+        axis.set_xscale("log")
     compared = [p for p in points if not p.control]
     rho, p = spearman([-point.distance for point in compared], [point.gain.mean for point in compared])
     if not math.isnan(rho):
@@ -95,22 +102,34 @@ def _panel(
         axis.annotate(text, (0.02, 0.98), xycoords="axes fraction", va="top", fontsize=8.5, color=MUTED)
         # Room for that line above the highest point.
         low, high = axis.get_ylim()
-        axis.set_ylim(low, high + 0.18 * (high - low))
+        axis.set_ylim(low, high + 0.2 * (high - low))
+    _name(axis, named, columns)
 
 
-def _name(axis: Axes, named: Sequence[tuple[float, float, str]]) -> None:
-    """Names right of their points; where they would lie on each other, the lower one moves down."""
-    low, high = axis.get_ylim()
-    left, right = axis.get_xlim()
-    line, width = 0.062 * (high - low), 0.3 * (right - left)
-    taken: list[tuple[float, float]] = []
-    for x, y, name in sorted(named, key=lambda item: -item[1]):
-        height = y
-        while any(abs(x - other) < width and abs(height - at) < line for other, at in taken):
-            height -= line / 4
-        taken.append((x, height))
-        moved = abs(height - y) > line / 2
+def _name(axis: Axes, named: Sequence[tuple[float, float, str]], columns: int) -> None:
+    """Names beside their points, right of them where there is room: none on a point, none on another name."""
+    place = axis.transData + axis.transAxes.inverted()
+    points = [tuple(map(float, place.transform((x, y)))) for x, y, _ in named]
+    letter, line = (0.0125 if columns == 1 else 0.026), 0.062
+    taken = [(x - 0.012 * columns, y - 0.03, x + 0.012 * columns, y + 0.03) for x, y in points]
+    for (x, y), (_, _, name) in zip(points, named, strict=True):
+        width, gap = letter * len(name), 0.018 * columns
+        spots = [
+            (left, y + rise * line)
+            for rise in (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0)
+            for left in (x + gap, x - gap - width)
+        ]
+        boxes = [(left, height - line / 2, left + width, height + line / 2) for left, height in spots]
+        free = (k for k, box in enumerate(boxes) if box[0] > 0 and box[2] < 1 and not any(_meet(box, b) for b in taken))
+        chosen = next(free, 0)
+        taken.append(boxes[chosen])
+        moved = abs(spots[chosen][1] - y) > line / 2
         axis.annotate(
-            name, (x, y), (x + 0.03 * (right - left), height), va="center", fontsize=9, color=INK,
-            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.6} if moved else None,
+            name, (x, y), spots[chosen], xycoords="axes fraction", textcoords="axes fraction", va="center", fontsize=9,
+            color=INK, arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.6} if moved else None,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
+
+
+def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

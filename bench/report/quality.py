@@ -117,9 +117,9 @@ def quality_words(sets: Sets) -> dict[str, str]:
     cells, count = sets.cells, max((row.images for row in sets.cells.summary.quality if row.arm != "real"), default=0)
     words = {
         "label score": f"{cells.metric} of {sets.model or 'the first model'}, trained on real images, on this set "
-        f"against its synthetic labels (at most {count} images, the same samples of every set). What a set scores below the "
-        "unrefined images was lost by refining: the image no longer shows what its label says, or it has become "
-        "strange to a model that knows real images. The last line is the same model on the real test images.",
+        f"against its synthetic labels (at most {count} images, the same samples of every set). What a set scores "
+        "below the unrefined images was lost by refining: the image no longer shows what its label says, or it has "
+        "become strange to a model that knows real images. The last line is the same model on the real test images.",
         "change of it": "Mean paired difference to the unrefined set, signed so that positive is better, with its 95 % "
         "t interval over replicates.",
     }
