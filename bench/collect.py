@@ -13,7 +13,7 @@ from typing import Any
 from bench.collect_quality import quality_rows
 from bench.engines.execution import versions
 from bench.errors import BenchError
-from bench.exhibits import finished, gallery, open_set, set_key, task_pictures
+from bench.exhibits import drifts, finished, gallery, open_set, set_key, task_pictures
 from bench.plan import Cell, Plan
 from bench.report.summary import LossCurve, RunSummary
 from bench.results import Row
@@ -98,6 +98,7 @@ def summarise(
         notes=[*notes(plan, store), *trouble],
         pictures=pictures,
         quality=quality,
+        drifts=drifts(plan, store),
     )
 
 

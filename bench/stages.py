@@ -190,13 +190,16 @@ def _realism(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
 
 
 def chosen(images: ImageSet, wanted: Mapping[str, int] | None) -> ImageSet:
-    """``count`` of the first ``first`` images, drawn by ``seed`` and in the set's order; all of them for None."""
-    if wanted is None:
-        return images
+    """The images of a set that a stage's spec names (`places`); all of them for None."""
+    return images if wanted is None else images.subset(places(wanted))
+
+
+def places(wanted: Mapping[str, int]) -> list[int]:
+    """Positions of ``count`` of the first ``first`` images of a set, drawn by ``seed``, in the set's order."""
     if wanted["count"] >= wanted["first"]:
-        return images.subset(range(wanted["first"]))
+        return list(range(wanted["first"]))
     order = np.random.default_rng(wanted["seed"]).permutation(wanted["first"])[: wanted["count"]]
-    return images.subset(sorted(int(index) for index in order))
+    return sorted(int(index) for index in order)
 
 
 def save_state(path: Path, state: State) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.quality import FILE, quality_csv
 from bench.report.cells import Cells
 from bench.report.csv_table import table_csv
+from bench.report.drift import drift_sheet
 from bench.report.gallery import build_gallery, label_words, write_sheet
 from bench.report.markdown import markdown
 from bench.report.page import Picture, download, picture_of_file, picture_of_sheet, render_page
@@ -25,6 +26,8 @@ from bench.reported import Reported, chosen, read_reported
 from bench.results import rows_csv
 
 PLOTS = ("gains", "hybrid", "classes", "realism", "losses")
+RESERVED = (*PLOTS, "drift")
+"""Names of the harness's own pictures in ``plots/``, which no task may take."""
 
 
 def build_report(summary: RunSummary) -> None:
@@ -38,16 +41,15 @@ def build_report(summary: RunSummary) -> None:
     cells = Cells(summary)
     table = table_csv(cells, figures)
     quality = quality_csv(summary.quality)
-    sets = Sets(cells)
-    _write(summary.out / "table.md", markdown(cells, figures, sets))
+    _write(summary.out / "table.md", markdown(cells, figures))
     _write(summary.out / "table.csv", table)
     if summary.quality:
         _write(summary.out / FILE, quality)
     else:
         (summary.out / FILE).unlink(missing_ok=True)
-    plots, notes = _plots(cells, figures, sets)
+    plots, notes = _plots(cells, figures)
     gallery = _gallery(summary)
-    seen, trouble = write_pictures(summary.pictures, summary.out / "plots", PLOTS)
+    seen, trouble = write_pictures(summary.pictures, summary.out / "plots", RESERVED)
     rows = io.StringIO(newline="")
     rows_csv(rows, summary.rows)
     downloads = [download("rows.csv", rows.getvalue()), download("table.csv", table)]
@@ -56,7 +58,7 @@ def build_report(summary: RunSummary) -> None:
     _write(summary.out / "index.html", page)
 
 
-def _plots(cells: Cells, figures: Sequence[Reported], sets: Sets) -> tuple[list[Picture], list[str]]:
+def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[list[Picture], list[str]]:
     folder = cells.summary.out / "plots"
     for stale in folder.glob("*.png"):
         stale.unlink()
@@ -66,7 +68,7 @@ def _plots(cells: Cells, figures: Sequence[Reported], sets: Sets) -> tuple[list[
         "gains": plot_gains(cells, folder / "gains.png"),
         "hybrid": plot_hybrid(cells, figures, folder / "hybrid.png"),
         "classes": plot_classes(cells, folder / "classes.png"),
-        "realism": plot_realism(sets, folder / "realism.png"),
+        "realism": plot_realism(Sets(cells), folder / "realism.png"),
         "losses": (folder / "losses.png").exists(),
     }
     captions = {
@@ -108,7 +110,23 @@ def _plots(cells: Cells, figures: Sequence[Reported], sets: Sets) -> tuple[list[
             caption = caption.replace(f"Gains in {cells.metric}", f"Gains in {metric}", 1)
             first = {key: pictures[key] for key in pictures if key.startswith("gains")}
             pictures = {**first, f"gains-{metric}": picture_of_file(path, title, caption), **pictures}
-    return list(pictures.values()), notes
+    return [*pictures.values(), *_drift(cells.summary, folder)], notes
+
+
+def _drift(summary: RunSummary, folder: Path) -> list[Picture]:
+    sheet = drift_sheet(summary.drifts)
+    if sheet is None:
+        return []
+    write_sheet(sheet, folder / "drift.png")
+    return [
+        picture_of_sheet(
+            sheet,
+            "Images whose labels fit least after refining",
+            "Of every refiner the images that lost most label agreement: above as rendered, below as refined, with the "
+            "same labels, and what the model trained on real images agrees with them (1 is best). The worst stand "
+            "first: these are the failures, not a fair sample. Replicate 0.",
+        )
+    ]
 
 
 def _gallery(summary: RunSummary) -> Picture | None:

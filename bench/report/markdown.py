@@ -12,7 +12,7 @@ from bench.report.words import real_label, replicates
 from bench.reported import Reported
 
 
-def markdown(cells: Cells, figures: Sequence[Reported], sets: Sets) -> str:
+def markdown(cells: Cells, figures: Sequence[Reported]) -> str:
     """``table.md``: GitHub markdown, one table a model."""
     summary, suite = cells.summary, cells.summary.suite
     real = real_label(summary.real_kind)
@@ -36,7 +36,7 @@ def markdown(cells: Cells, figures: Sequence[Reported], sets: Sets) -> str:
         out += _also(cells, figures, metric)
     out += _small_tables("Standard deviation over replicates", cells, spreads(cells))
     out += _small_tables("Other metrics", cells, other_metrics(cells))
-    out += _quality(sets)
+    out += _quality(Sets(cells))
     troubles = grouped(cells.all_troubles())
     if troubles:
         out += ["## Cells without a value", ""]

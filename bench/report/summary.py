@@ -38,6 +38,23 @@ class GalleryColumn:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """A refiner's images whose labels lost most by refining, the worst first.
+
+    Attributes:
+        arm: whose training set they are of.
+        rendered, refined: the same samples before and after.
+        before, after: how well the real-trained model's predictions agree with the labels of each, in [0, 1].
+    """
+
+    arm: str
+    rendered: GalleryColumn
+    refined: GalleryColumn
+    before: Sequence[float]
+    after: Sequence[float]
+
+
+@dataclass(frozen=True)
 class LossCurve:
     """A ``losses.csv`` (first column ``step``, then one column a loss) and what to call it."""
 
@@ -65,6 +82,7 @@ class RunSummary:
         notes: lines to show as they are (what a refiner says about its run, why something was skipped).
         pictures: what the task drew of its predictions.
         quality: what is measured of the training sets.
+        drifts: images whose labels fit least after refining, by refiner.
         reported: a file of reported figures; None takes the one that comes with the project.
     """
 
@@ -81,4 +99,5 @@ class RunSummary:
     notes: Sequence[str] = ()
     pictures: Sequence[TaskPicture] = ()
     quality: Sequence[QualityRow] = ()
+    drifts: Sequence[Drift] = ()
     reported: Path | None = None
