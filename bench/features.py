@@ -51,7 +51,8 @@ def random_convolutions(images: U8) -> Floats:
     the standard deviation over the image. Beside them mean and standard deviation of red, green and blue, and the three
     covariances of two of them. Every feature is divided by its root mean square over 64 images of pink noise of the
     same size, whose spectrum is that of natural images (Field 1987, J. Opt. Soc. Am. A 4(12)), so that features of
-    photographs are about 1 whatever their unit; no image of a suite takes part in that.
+    photographs are about 1 whatever their unit; no image of a suite takes part in that. The 9 colour statistics are
+    then multiplied by (64 / 9)^(1/2), so that colour counts as much as each of the three scales with its 64 features.
     """
     pixels = _tensor(images)
     height, width = pixels.shape[-2:]
@@ -59,7 +60,7 @@ def random_convolutions(images: U8) -> Floats:
         scale = LARGEST / max(height, width)
         height, width = max(1, round(height * scale)), max(1, round(width * scale))
         pixels = F.interpolate(pixels, (height, width), mode="area")
-    return np.asarray((_raw(pixels) / _unit(height, width)).numpy(), np.float64)
+    return np.asarray((_raw(pixels) / _unit(height, width) * _weights()).numpy(), np.float64)
 
 
 def _tensor(images: U8) -> Tensor:
@@ -102,6 +103,13 @@ def _raw(pixels: Tensor) -> Tensor:
                 found += [maps.mean((2, 3)).double(), maps.flatten(2).std(2, correction=0).double()]
             pixels = F.avg_pool2d(pixels, 2) if min(pixels.shape[-2:]) > 1 else pixels
     return torch.cat(found, 1)
+
+
+@cache
+def _weights() -> Tensor:
+    """(201,) how much each feature counts."""
+    colours, maps = 9, 4 * WIDTH
+    return torch.cat([torch.full((colours,), (maps / colours) ** 0.5), torch.ones(SCALES * maps)]).double()
 
 
 @cache

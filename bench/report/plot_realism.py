@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from bench.arms import parse_arm
 from bench.report.quality import Sets
@@ -62,10 +63,10 @@ def plot_realism(sets: Sets, path: Path) -> bool:
         for axis, (model, found) in zip(axes, points.items(), strict=True):
             _panel(axis, found, plain, cells.reference, tint, shapes, columns)
             axis.set_title(model)
-            axis.set_xlabel(f"KID ({extractor}) to real training images: ← more real")
+            axis.set_xlabel(f"← more real    KID ({extractor})")
             axis.set_ylabel(f"gain in {cells.metric} over {cells.reference}")
         bars = "; bars: 95 % t interval over replicates" if cells.replicates > 1 else "; one replicate, no intervals"
-        text = f"Realism against gain (up is better, left looks more real){bars}"
+        text = f"Gain against realism: distance to real training images (up is better, left looks more real){bars}"
         figure.suptitle(text, x=0.01, ha="left", fontsize=9.5, color=MUTED)
         save(figure, path)
     return True
@@ -95,6 +96,8 @@ def _panel(
     if min(distances) > 0 and max(distances) > 20 * min(distances):
         # A set that looks like nothing real would press all others into one spot.
         axis.set_xscale("log")
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
     compared = [p for p in points if not p.control]
     rho, p = spearman([-point.distance for point in compared], [point.gain.mean for point in compared])
     if not math.isnan(rho):

@@ -62,7 +62,10 @@ class Sets:
 
     def mean(self, arm: str, measure: str, by: str = "", metric: str = "") -> Interval:
         """Mean over replicates with its t interval; NaN where there is no value."""
-        return t_interval(list(self.values(arm, measure, by, metric).values()))
+        values = list(self.values(arm, measure, by, metric).values())
+        # The unrefined images are the same in every replicate: one distance, which no interval belongs to.
+        same = measure in ("kid", "frechet") and len(set(values)) == 1
+        return t_interval(values[:1] if same else values)
 
     def change(self, arm: str) -> Interval:
         """What refining did to the label score: mean paired difference to the unrefined set, positive is better."""
@@ -106,10 +109,10 @@ class Sets:
         return out
 
     def _digits(self, measure: str, extractor: str) -> Numbers:
-        """Three figures of the largest value of a column, so that small distances can be told apart."""
-        values = [v for arm in self.arms for v in self.values(arm, measure, extractor).values() if v]
-        largest = max(map(abs, values), default=1.0)
-        return Numbers(min(6, max(0, 2 - math.floor(math.log10(largest)))))
+        """Three figures of the smallest distance of a column, so that all can be told apart; 4 decimals at most."""
+        means = [abs(self.mean(arm, measure, extractor).mean) for arm in self.arms]
+        smallest = min((value for value in means if value > 0), default=1.0)
+        return Numbers(min(4, max(0, 2 - math.floor(math.log10(smallest)))))
 
 
 def quality_words(sets: Sets) -> dict[str, str]:
