@@ -148,7 +148,7 @@ def default_baseline(suite: str, profile: str) -> Path:
 
 
 def update_baseline(run: Side, target: Path) -> list[Path]:
-    """Make the run the baseline: its rows, suite and environment, and every other file that the baseline has already.
+    """Make the run the baseline: rows, suite, environment, quality, and every other file that the baseline has already.
 
     Each file is replaced atomically, the rows last, so a reader never sees rows without what belongs to them.
 
@@ -157,7 +157,7 @@ def update_baseline(run: Side, target: Path) -> list[Path]:
     """
     source, folder = run.path.parent, target.parent
     folder.mkdir(parents=True, exist_ok=True)
-    names = {Path("suite.toml"), Path("environment.json")}
+    names = {Path("suite.toml"), Path("environment.json"), Path("quality.csv")}
     names |= {file.relative_to(folder) for file in folder.rglob("*") if file.is_file() and file != target}
     written = []
     for name in sorted(name for name in names if (source / name).is_file()):

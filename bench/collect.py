@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from bench.baseline import folders
 from bench.claims import Verdict, find_claims, judge, read_claims
+from bench.collect_quality import quality_rows
 from bench.engines.execution import versions
 from bench.errors import BenchError
-from bench.exhibits import finished, gallery, open_set, set_key, task_pictures
+from bench.exhibits import drifts, finished, gallery, open_set, set_key, task_pictures
 from bench.keys import key_of
 from bench.plan import Cell, Plan
 from bench.report.summary import LossCurve, RunSummary
@@ -79,9 +80,17 @@ def _cell_rows(plan: Plan, store: Store, cell: Cell, reasons: Mapping[str, str])
         )
 
 
-def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: str) -> RunSummary:
+def summarise(
+    plan: Plan,
+    store: Store,
+    results: list[Row],
+    out: Path,
+    command: str,
+    reasons: Mapping[str, str] | None = None,
+) -> RunSummary:
     """Everything that the report needs, read from the store."""
     suite = portable_suite(plan, out) | {"metric": headline(plan)}
+    quality = quality_rows(plan, store, results, reasons)
     pictures, trouble = task_pictures(plan, store, results, headline(plan))
     groups, resamples = resampled(plan, store)
     judged, doubts = verdicts(suite, results)
@@ -101,6 +110,8 @@ def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: 
         resamples=resamples,
         test_groups=groups,
         verdicts=judged,
+        quality=quality,
+        drifts=drifts(plan, store),
     )
 
 

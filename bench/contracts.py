@@ -210,11 +210,13 @@ class Task(Plugin, ABC):
         metrics: metric name -> whether higher is better.
         headline: the metric that gains are told in unless the suite says otherwise.
         score_version: raise it when a metric is mended: only score stages run again.
+        agreement_version: the same for `agreement`: only the scores of training sets run again.
     """
 
     metrics: ClassVar[Mapping[str, bool]]
     headline: ClassVar[str]
     score_version: ClassVar[int]
+    agreement_version: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
@@ -249,6 +251,14 @@ class Task(Plugin, ABC):
             in the report; that is all of them by default.
         """
         return {}
+
+    def agreement(self, predictions: Path, truth: ImageSet) -> NDArray[np.float64] | None:
+        """How well predictions and labels agree, image by image: (N,) in [0, 1], 1 is best; NaN: nothing to compare.
+
+        Asked of the real-trained model's predictions on training sets, so that images whose labels refining made wrong
+        can be found and shown. None where a task has no such number; no result of a model depends on it. Pure.
+        """
+        return None
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """Pictures of what one model of a run predicts, for the report; none for a task that has nothing to show.

@@ -107,6 +107,7 @@ def _facts(kind: str, plugin: Any) -> dict[str, Any]:
             "score_version": plugin.score_version,
             "needs": sorted(plugin.needs),
             "pictures": type(plugin).pictures is not Task.pictures,
+            "agreement": plugin.agreement_version if type(plugin).agreement is not Task.agreement else 0,
         }
     if kind == "world":
         return {"real_kind": plugin.real_kind}

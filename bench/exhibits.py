@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import fmean
 
+import numpy as np
+
+from bench.collect_quality import agreement_of
 from bench.contracts import Task
 from bench.describe import construct
 from bench.errors import BenchError
 from bench.formats.layout import open_image_set
 from bench.plan import Cell, Plan
-from bench.report.summary import GalleryColumn
+from bench.report.summary import Drift, GalleryColumn
 from bench.results import Row
 from bench.samples import ImageSet
 from bench.showing import Showing, Shown, TaskPicture
+from bench.stages import places
 from bench.store import Store
 
-GALLERY_ROWS = 4
+GALLERY_ROWS, DRIFT_COLUMNS = 4, 6
 
 
 def finished(plan: Plan, store: Store, kind: str) -> list[tuple[str, str]]:
@@ -56,8 +61,27 @@ def gallery(plan: Plan, store: Store) -> list[GalleryColumn]:
     return columns
 
 
-def _column(title: str, images: ImageSet) -> GalleryColumn:
-    samples = [images[index] for index in range(min(GALLERY_ROWS, len(images)))]
+def drifts(plan: Plan, store: Store) -> list[Drift]:
+    """Of each refiner's set at replicate 0 the samples whose labels lost most agreement by refining."""
+    plain = next((q for q in plan.quality if q.arm.family == "synthetic" and q.replicate == 0), None)
+    before = list(agreement_of(store, plain.score_key).values()) if plain else []
+    synthetic = open_set(store, plain.set_key) if plain else None
+    found = []
+    for one in plan.quality:
+        after = list(agreement_of(store, one.score_key).values())
+        refined = open_set(store, one.set_key)
+        if not one.arm.refiner or one.replicate or len(after) != len(before) or refined is None or synthetic is None:
+            continue
+        loss = np.nan_to_num(np.subtract(before, after), nan=0.0)
+        worst = [int(index) for index in np.argsort(-loss, kind="stable")[:DRIFT_COLUMNS] if loss[index] > 0]
+        at = places(plan.stages[one.score_key].spec["images"])
+        rendered, made = (_column("", images, [at[k] for k in worst]) for images in (synthetic, refined))
+        found.append(Drift(str(one.arm), rendered, made, [before[k] for k in worst], [after[k] for k in worst]))
+    return found
+
+
+def _column(title: str, images: ImageSet, rows: Sequence[int] | None = None) -> GalleryColumn:
+    samples = [images[index] for index in (range(min(GALLERY_ROWS, len(images))) if rows is None else rows)]
     return GalleryColumn(
         title=title,
         images=[sample.image for sample in samples],

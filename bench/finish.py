@@ -14,6 +14,7 @@ import tomli_w
 from bench import collect
 from bench.baseline import folders
 from bench.claims import find_claims
+from bench.collect_quality import quality_rows
 from bench.keys import key_of
 from bench.plan import Plan
 from bench.plugins import source_digest
@@ -61,7 +62,8 @@ def finish(plan: Plan, store: Store, out: Path, command: str, reasons: dict[str,
     suite = collect.portable_suite(plan, out)
     mark = out / ".report.json"
     claims = [path.read_bytes().hex() for path in find_claims([folder / "claims" for folder in folders()])]
-    digest = key_of([[repr(row) for row in results], suite, sorted(plan.stages), source_digest(), claims])
+    quality = [repr(row) for row in quality_rows(plan, store, results, reasons)]
+    digest = key_of([[repr(row) for row in results], quality, suite, sorted(plan.stages), source_digest(), claims])
     done = Finished(out, results, collect.headline(plan))
     if mark.exists() and mark.read_text() == digest and (out / "index.html").exists():
         return done
@@ -70,7 +72,7 @@ def finish(plan: Plan, store: Store, out: Path, command: str, reasons: dict[str,
     (out / "suite.toml").write_bytes(tomli_w.dumps(_without_none(suite)).encode())
     from bench.report.build import build_report
 
-    summary = collect.summarise(plan, store, results, out, command)
+    summary = collect.summarise(plan, store, results, out, command, reasons)
     (out / "environment.json").write_text(json.dumps(dict(summary.environment), indent=1))
     build_report(summary)
     mark.write_text(digest)

@@ -17,9 +17,9 @@ from bench.samples import RealKind
 from bench.seeds import derive
 from bench.suite import Suite
 
-Kind = Literal["render", "fit", "refine", "train", "predict", "score"]
-KINDS: tuple[Kind, ...] = ("render", "fit", "refine", "train", "predict", "score")
-STAGE_SCHEMA: dict[Kind, int] = {"render": 1, "fit": 1, "refine": 1, "train": 1, "predict": 1, "score": 2}
+Kind = Literal["render", "fit", "refine", "train", "predict", "score", "realism"]
+KINDS: tuple[Kind, ...] = ("render", "fit", "refine", "train", "predict", "score", "realism")
+STAGE_SCHEMA: dict[Kind, int] = dict.fromkeys(KINDS, 1) | {"score": 2}
 """Raise a number when the stage function changes what it writes: all its artifacts are computed again."""
 
 
@@ -58,6 +58,30 @@ class Cell:
     skip: str = ""
 
 
+@dataclass(frozen=True)
+class Quality:
+    """One training set of a replicate: whether its labels still fit, and how real it looks (`bench.plan_quality`).
+
+    Attributes:
+        arm: the arm that trains on the whole set: synthetic, refined(R) or separate(R).
+        set_key: of the set.
+        score_key: of the score of the model trained on real images, on this set; "" where ``skip`` says why not.
+        realism: extractor -> key of its realism stage.
+    """
+
+    arm: Arm
+    replicate: int
+    set_key: str
+    score_key: str = ""
+    skip: str = ""
+    realism: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys of the stages whose results are shown."""
+        return [key for key in (self.score_key, *self.realism.values()) if key]
+
+
 @dataclass
 class Plan:
     """Everything a run will do: stages by key in an order that respects their inputs, and the cells they yield."""
@@ -68,6 +92,7 @@ class Plan:
     real_kind: RealKind
     stages: dict[str, Stage] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
+    quality: list[Quality] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     refiners: dict[str, Description] = field(default_factory=dict)
     models: dict[str, Description] = field(default_factory=dict)
@@ -159,7 +184,21 @@ class _Builder:
                         plan.cells.append(self._cell(model, arm, replicate))
         if not plan.cells:
             raise UsageError("nothing is left to run; loosen --only")
+        self._measure()
         return plan
+
+    def _measure(self) -> None:
+        """Stages that measure the training sets themselves; each set once a replicate, whatever arms rest on it."""
+        from bench.plan_quality import SetOf, measure  # it builds on the classes of this module
+
+        sets: dict[tuple[str, int], SetOf] = {}
+        for cell in self.plan.cells:
+            arm, r = cell.arm, cell.replicate
+            sets.setdefault(("synthetic", r), SetOf(Arm("synthetic"), r, self.synthetic[0]))
+            if arm.refiner and arm.family != "joint" and not cell.skip:
+                of = Arm("separate" if arm.family == "separate" else "refined", arm.source)
+                sets.setdefault((str(of), r), SetOf(of, r, self._refined(of, r)[0]))
+        measure(self.plan, list(sets.values()), self.synthetic[1], self.real)
 
     def _check_arms(self) -> None:
         """Arms that a refiner cannot have, one line each."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from bench.store import Store
 WEIGHTS = "weights.safetensors"
 TASK_WEIGHTS = "task.safetensors"
 """The model that a refiner trained with it, beside the refiner's own `WEIGHTS`."""
+AGREEMENT = "agreement.json"
+"""Per image, beside the scores of a training set's labels."""
 REFINE_BATCH = 16
 
 
@@ -149,21 +151,58 @@ def _predict(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     task, model = _plugin(stage, "task"), _plugin(stage)
     weights = store.path(stage.inputs["model"]) / (TASK_WEIGHTS if stage.run.get("joint") else WEIGHTS)
     state = load_state(weights)
-    test = _open(stage, store, stage.inputs["test"]).unlabelled()
+    test = chosen(_open(stage, store, stage.inputs["test"]), stage.spec.get("images")).unlabelled()
     task.predict(model, state, test, context)
     return {"count": len(test)}
 
 
 def _score(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     task = _plugin(stage, "task")
-    truth = open_image_set(store.path(stage.inputs["test"]))
+    truth = chosen(open_image_set(store.path(stage.inputs["test"])), stage.spec.get("images"))
     predictions = store.path(stage.inputs["predictions"])
     scores = task.score(predictions, truth)
     (context.directory / "scores.json").write_text(
         json.dumps({score.metric: score.value for score in scores}, indent=1)
     )
-    write_resamples(context.directory, task, predictions, truth)
+    if stage.spec.get("agreement"):
+        _write_agreement(context.directory / AGREEMENT, truth.ids, task.agreement(predictions, truth))
+    else:
+        write_resamples(context.directory, task, predictions, truth)
     return {"count": len(truth)}
+
+
+def _write_agreement(path: Path, ids: Sequence[str], values: Any) -> None:
+    """``{"ids": [...], "agreement": [...]}``, null where an image has nothing to compare."""
+    numbers = [None if np.isnan(value) else float(value) for value in values]
+    if len(numbers) != len(ids) or any(number is not None and not 0 <= number <= 1 for number in numbers):
+        raise DataError("a task's agreement must be one number in [0, 1] an image, or NaN")
+    path.write_text(json.dumps({"ids": list(ids), "agreement": numbers}))
+
+
+def _realism(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
+    from bench.features import features_of
+    from bench.realism import frechet_distance, kernel_distance
+
+    name, found = stage.spec["plugin"]["name"], []
+    for which, images in (("set", "images"), ("real", "real_images")):
+        part = chosen(open_image_set(store.path(stage.inputs[which])), stage.spec[images]).unlabelled()
+        found.append(features_of(part, name))
+    distances = {"kid": kernel_distance(*found), "frechet": frechet_distance(*found)}
+    (context.directory / "realism.json").write_text(json.dumps(distances, indent=1))
+    return {"count": len(found[0])}
+
+
+def chosen(images: ImageSet, wanted: Mapping[str, int] | None) -> ImageSet:
+    """The images of a set that a stage's spec names (`places`); all of them for None."""
+    return images if wanted is None else images.subset(places(wanted))
+
+
+def places(wanted: Mapping[str, int]) -> list[int]:
+    """Positions of ``count`` of the first ``first`` images of a set, drawn by ``seed``, in the set's order."""
+    if wanted["count"] >= wanted["first"]:
+        return list(range(wanted["first"]))
+    order = np.random.default_rng(wanted["seed"]).permutation(wanted["first"])[: wanted["count"]]
+    return sorted(int(index) for index in order)
 
 
 def save_state(path: Path, state: State) -> None:
@@ -195,4 +234,5 @@ _FUNCTIONS: dict[str, Callable[[Stage, Store, Context], dict[str, Any]]] = {
     "train": _train,
     "predict": _predict,
     "score": _score,
+    "realism": _realism,
 }

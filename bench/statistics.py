@@ -308,3 +308,70 @@ def spearman(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
         return rho, float(stats.spearmanr(a, b).pvalue)
     orders = np.asarray(list(permutations(range(a.size))))
     return rho, float(np.mean(np.abs(ranks_b[orders] @ ranks_a) / scale >= abs(rho) - 1e-9))
+
+
+def spearman_interval(rho: float, n: int, level: float = 0.95) -> Interval:
+    """Spearman's rank correlation of n pairs with an interval, by Fisher's z.
+
+    The standard error of z is sqrt((1 + rho^2 / 2) / (n - 3)). Reference: Bonett and Wright (2000), Sample size
+    requirements for estimating Pearson, Kendall and Spearman correlations, Psychometrika 65(1). An approximation, which
+    covers 95 to 99 % of normal samples of 5 to 20 pairs. Below 4 pairs the ends are NaN. At |rho| = 1, where z is
+    infinite, they are those of the next largest rho that n pairs can have, with two neighbours swapped.
+
+    Raises:
+        ValueError: rho is not in [-1, 1].
+    """
+    if math.isnan(rho) or n < 4:
+        return Interval(rho, math.nan, math.nan)
+    if abs(rho) > 1 + 1e-9:
+        raise ValueError(f"a rank correlation of {rho} is not in [-1, 1]")
+    largest = 1 - 12 / (n * (n * n - 1))
+    short = min(max(rho, -largest), largest)
+    half = float(stats.norm.ppf(0.5 + level / 2)) * math.sqrt((1 + short * short / 2) / (n - 3))
+    low, high = math.tanh(math.atanh(short) - half), math.tanh(math.atanh(short) + half)
+    return Interval(rho, min(low, rho), max(high, rho))
+
+
+def stratified_spearman(
+    strata: Sequence[tuple[ArrayLike, ArrayLike]], draws: int = 100_000, seed: int = 0
+) -> tuple[float, float, int]:
+    """Spearman's rank correlation within strata, pooled, with the two-sided p of permutations within strata.
+
+    The centred ranks of each stratum (ties get mean ranks) are set end to end, and the correlation is that of the
+    whole; no value is ever compared with one of another stratum. With one stratum of up to 8 pairs it is `spearman`.
+    Reference for permuting within strata: Edgington and Onghena (2007), Randomization Tests, chapter 6.
+
+    Args:
+        strata: paired values of each stratum; strata of fewer than 2 pairs or with a constant side say nothing.
+        draws: where there are more joint permutations than this, as many are drawn, and the observed one is counted.
+        seed: of the draws.
+
+    Returns:
+        rho, p, and the degrees of freedom: pairs less strata, plus 1 (the n of one stratum that is as precise).
+    """
+    products, norm_a, norm_b, observed, freedom = [], 0.0, 0.0, 0.0, 1
+    random = np.random.default_rng(seed)
+    for x, y in strata:
+        a, b = (stats.rankdata(_vector(side)) for side in (x, y))
+        if a.size != b.size:
+            raise ValueError(f"{a.size} and {b.size} values: they must be paired")
+        if a.size < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+            continue
+        a, b = a - a.mean(), b - b.mean()
+        norm_a, norm_b, observed = norm_a + float(a @ a), norm_b + float(b @ b), observed + float(a @ b)
+        freedom += a.size - 1
+        if a.size <= 8:
+            products.append(b[np.asarray(list(permutations(range(a.size))))] @ a)
+        else:
+            products.append(random.permuted(np.tile(b, (draws, 1)), axis=1) @ a)
+    if not products:
+        return math.nan, math.nan, 1
+    if math.prod(len(part) for part in products) <= draws:
+        sums = products[0]
+        for part in products[1:]:
+            sums = (sums[:, None] + part[None]).ravel()
+    else:
+        sums = np.asarray(sum(random.choice(part, draws) for part in products))
+        sums[0] = observed
+    p = float(np.mean(np.abs(sums) >= abs(observed) - 1e-9 * math.sqrt(norm_a * norm_b)))
+    return observed / math.sqrt(norm_a * norm_b), p, freedom

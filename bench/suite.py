@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from bench.arms import Arm, parse_arm
 from bench.errors import UsageError, did_you_mean
+from bench.extractors import EXTRACTORS
 
 BUILT_IN = Path(__file__).parent / "suites"
 PROFILES = ("smoke", "quick", "standard", "full")
@@ -44,6 +45,24 @@ class Sweep(_Part):
     added: tuple[int, ...] = ()
     sources: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+
+
+class Quality(_Part):
+    """How label preservation and realism of the training sets are measured (`bench.plan_quality`).
+
+    ``images`` of each set are looked at (0: nothing is measured); ``features`` are names of `bench.extractors`.
+    """
+
+    images: int = Field(default=400, ge=0)
+    features: tuple[str, ...] = ("random-convolutions",)
+
+    @field_validator("features")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in EXTRACTORS:
+                raise ValueError(f"unknown features '{name}'{did_you_mean(name, EXTRACTORS)}")
+        return names
 
 
 class ReportedChoice(_Part):
@@ -87,6 +106,7 @@ class Suite(_Part):
     counts: Counts
     hybrid: Hybrid = Hybrid()
     sweep: Sweep = Sweep()
+    quality: Quality = Quality()
     world: dict[str, Any]
     train: dict[str, Any] = {}
     refiner: dict[str, dict[str, Any]] = {}

@@ -175,15 +175,16 @@ class SupervisedTask(Task):
 
     def score(self, predictions: Path, truth: ImageSet) -> list[Score]:
         """Score the folder that `predict` wrote into; raises `DataError` when an image has no prediction."""
-        return self.measure(self._read(predictions, truth), truth)
+        return self.measure(self.arrays(predictions, truth), truth)
 
     def resample(
         self, predictions: Path, truth: ImageSet, draws: NDArray[np.int64]
     ) -> Mapping[str, NDArray[np.float64]]:
         """See `bench.contracts.Task.resample`."""
-        return self.measure_draws(self._read(predictions, truth), truth, draws)
+        return self.measure_draws(self.arrays(predictions, truth), truth, draws)
 
-    def _read(self, predictions: Path, truth: ImageSet) -> Arrays:
+    def arrays(self, predictions: Path, truth: ImageSet) -> Arrays:
+        """What `predict` wrote for the images of ``truth``; raises `DataError` when an image has no prediction."""
         with np.load(predictions / "predictions.npz", allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         for name, array in arrays.items():

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.claims_rankings import ranked_json, rankings_text
+
 if TYPE_CHECKING:
     from bench.claims import Verdict
 
@@ -42,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     from bench.baseline import folders
     from bench.claims import find_claims, judge, read_claims
     from bench.errors import UsageError, did_you_mean
+    from bench.quality import FILE, read_quality
+    from bench.rankings import rank, read_ranking
     from bench.reported import read_reported
     from bench.results import read_rows
 
@@ -50,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     if not files:
         raise UsageError(f"{claim_folders[0]}: no claim file (*.toml) in it; name a folder with --claims")
     papers = [read_claims(path) for path in files]
+    rankings = [read_ranking(path) for path in sorted((files[0].parent / "rankings").glob("*.toml"))]
     suites = {claim.suite for paper in papers for claim in paper.claims}
+    suites |= {suite for ranking in rankings for suite in ranking.suites}
     if args.suite and args.suite not in suites:
         raise UsageError(f"--suite {args.suite}: no claim is about it{did_you_mean(args.suite, suites)}")
     rows_files = [path / "rows.csv" if path.is_dir() else path for path in args.rows]
@@ -62,10 +68,13 @@ def run(args: argparse.Namespace) -> int:
     if args.profile and args.profile not in profiles:
         raise UsageError(f"--profile {args.profile}: not in the rows{did_you_mean(args.profile, profiles)}")
     verdicts = [v for v in judge(papers, rows, read_reported(), args.profile) if args.suite in (None, v.claim.suite)]
+    beside = [file for path in rows_files if (file := path.parent / FILE).is_file()]
+    quality = [row for path in beside for row in read_quality(path)]
+    ranked = [one for one in rank(rankings, rows, quality, args.profile) if args.suite in (None, one.suite)]
     if args.json:
-        print(json.dumps([_as_json(verdict) for verdict in verdicts], indent=1))
+        print(json.dumps([*map(_as_json, verdicts), *map(ranked_json, ranked)], indent=1))
     else:
-        print(claims_text(verdicts))
+        print(claims_text(verdicts) + ("\n" + rankings_text(ranked, MARKS) if ranked else ""))
     return 0
 
 

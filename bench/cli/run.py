@@ -60,12 +60,17 @@ def with_finished(plan: Any, suite: Any, store: Any) -> Any:
         for cell in whole.cells
         if (cell.model, cell.arm, cell.replicate) in asked or (cell.score_key and store.has(cell.score_key))
     ]
+    sets = {(str(one.arm), one.replicate) for one in plan.quality}
+    whole.quality = [
+        one for one in whole.quality if (str(one.arm), one.replicate) in sets or any(store.has(k) for k in one.keys)
+    ]
     return whole
 
 
 def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict[str, str]:
     missing = [stage for key, stage in plan.stages.items() if not store.has(key)]
-    if not any(cell.score_key and not store.has(cell.score_key) for cell in plan.cells):
+    results = [*(cell.score_key for cell in plan.cells if cell.score_key), *(k for q in plan.quality for k in q.keys)]
+    if all(store.has(key) for key in results):
         return {}
     from bench.collect import rows
     from bench.console import Console

@@ -140,6 +140,7 @@ class _Scheduler:
         missing: dict[str, Stage] = {}
         wanted = {cell.score_key for cell in self.plan.cells if cell.score_key}
         wanted |= {cell.train_key for cell in self.plan.cells if cell.train_key}
+        wanted |= {key for one in self.plan.quality for key in one.keys}
         if not self.plan.cells:
             wanted = set(self.plan.stages)
         for key in reversed(list(self.plan.stages)):
@@ -161,7 +162,7 @@ class _Scheduler:
                 self._fail(stage, cause if cause.startswith("rests on ") else f"rests on '{label}': {cause}")
             elif not any(key in self.waiting or key in running for key in stage.inputs.values()):
                 ready.append(stage)
-        order = {"fit": 0, "render": 0, "refine": 1, "score": 2, "predict": 3, "train": 4}
+        order = {"fit": 0, "render": 0, "refine": 1, "score": 2, "predict": 3, "train": 4, "realism": 5}
         return sorted(ready, key=lambda stage: order[stage.kind])
 
     def _start(self, context: Any, workers: list[_Worker]) -> _Worker:

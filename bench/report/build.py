@@ -6,8 +6,10 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.quality import FILE, quality_csv
 from bench.report.cells import Cells
 from bench.report.csv_table import table_csv
+from bench.report.drift import drift_sheet
 from bench.report.gallery import build_gallery, label_words, write_sheet
 from bench.report.markdown import markdown
 from bench.report.page import Picture, download, picture_of_file, picture_of_sheet, render_page
@@ -17,18 +19,22 @@ from bench.report.plot_costs import plot_costs
 from bench.report.plot_gains import plot_gains
 from bench.report.plot_hybrid import plot_hybrid
 from bench.report.plot_losses import plot_losses
+from bench.report.plot_realism import plot_realism
 from bench.report.plot_slopes import plot_slopes
+from bench.report.quality import Sets
 from bench.report.summary import RunSummary
 from bench.report.task_pictures import write_pictures
 from bench.report.words import real_label
 from bench.reported import Reported, chosen, read_reported
 from bench.results import rows_csv
 
-PLOTS = ("gains", "claims", "slopes", "hybrid", "costs", "classes", "losses")
+PLOTS = ("gains", "claims", "slopes", "hybrid", "costs", "classes", "realism", "losses")
+RESERVED = (*PLOTS, "drift")
+"""Names of the harness's own pictures in ``plots/``, which no task may take."""
 
 
 def build_report(summary: RunSummary) -> None:
-    """Write table.md, table.csv, plots/*.png, gallery.png and index.html into ``summary.out``.
+    """Write table.md, table.csv, quality.csv, plots/*.png, gallery.png and index.html into ``summary.out``.
 
     Files of an earlier report that this run has nothing for (a plot without data) are removed. Raises `DataError`
     where the reported figures do not parse and `UsageError` where a row names an impossible arm.
@@ -37,14 +43,20 @@ def build_report(summary: RunSummary) -> None:
     figures = chosen(read_reported(summary.reported), summary.suite.get("reported") or {})
     cells = Cells(summary)
     table = table_csv(cells, figures)
+    quality = quality_csv(summary.quality)
     _write(summary.out / "table.md", markdown(cells, figures))
     _write(summary.out / "table.csv", table)
+    if summary.quality:
+        _write(summary.out / FILE, quality)
+    else:
+        (summary.out / FILE).unlink(missing_ok=True)
     plots, notes = _plots(cells, figures)
     gallery = _gallery(summary)
-    seen, trouble = write_pictures(summary.pictures, summary.out / "plots", PLOTS)
+    seen, trouble = write_pictures(summary.pictures, summary.out / "plots", RESERVED)
     rows = io.StringIO(newline="")
     rows_csv(rows, summary.rows)
     downloads = [download("rows.csv", rows.getvalue()), download("table.csv", table)]
+    downloads += [download(FILE, quality)] if summary.quality else []
     page = render_page(cells, figures, plots, gallery, downloads, [*summary.notes, *notes, *trouble], seen)
     _write(summary.out / "index.html", page)
 
@@ -62,6 +74,7 @@ def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[dict[str, Picture
         "hybrid": plot_hybrid(cells, figures, folder / "hybrid.png"),
         "costs": plot_costs(cells, folder / "costs.png"),
         "classes": plot_classes(cells, folder / "classes.png"),
+        "realism": plot_realism(Sets(cells), folder / "realism.png"),
         "losses": (folder / "losses.png").exists(),
     }
     captions = {
@@ -98,6 +111,13 @@ def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[dict[str, Picture
             "Metric of every class for every arm",
             f"Every class on {real}, mean over replicates; darker is better.",
         ),
+        "realism": (
+            "Realism of each refined set against its gain, one panel a model",
+            f"Each point is a refiner: how alike its images are to real training images (KID of features, further left "
+            f"is more real), and its gain in {cells.metric} on {real}. A hollow diamond is a control, the hollow "
+            "circle stands for the unrefined images. If looks decided, the points would fall from the upper left to "
+            "the lower right.",
+        ),
         "losses": (
             "Training curves of the refiners",
             "Losses of the refiners while they train: pale as logged, strong as a moving mean. The axis is logarithmic "
@@ -114,7 +134,23 @@ def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[dict[str, Picture
             caption = caption.replace(f"Gains in {cells.metric}", f"Gains in {metric}", 1)
             first = {key: pictures[key] for key in pictures if key.startswith("gains")}
             pictures = {**first, f"gains-{metric}": picture_of_file(path, title, caption), **pictures}
-    return pictures, notes
+    return pictures | _drift(cells.summary, folder), notes
+
+
+def _drift(summary: RunSummary, folder: Path) -> dict[str, Picture]:
+    sheet = drift_sheet(summary.drifts)
+    if sheet is None:
+        return {}
+    write_sheet(sheet, folder / "drift.png")
+    return {
+        "drift": picture_of_sheet(
+            sheet,
+            "Images whose labels fit least after refining",
+            "Of every refiner the images that lost most label agreement: above as rendered, below as refined, with the "
+            "same labels, and what the model trained on real images agrees with them (1 is best). The worst stand "
+            "first: these are the failures, not a fair sample. Replicate 0.",
+        )
+    }
 
 
 def _gallery(summary: RunSummary) -> Picture | None:

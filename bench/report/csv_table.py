@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from bench.report.cells import Cells
 from bench.report.lines import grouped, reported_text
+from bench.report.quality import Sets
 from bench.report.words import verdict
 from bench.reported import Reported
 
@@ -18,19 +19,27 @@ CSV_COLUMNS = (
     "gain_images_low", "gain_images_high", "test_groups", "versus_real", "versus_real_low", "versus_real_high",
     "gap_closed", "gap_closed_low", "gap_closed_high", "n_train", "steps", "seconds", "peak_mib", "refiner_seconds",
     "reported", "trouble",
+    "label_score", "label_agreement", "kid", "frechet",
 )  # fmt: skip
 
 
 def table_csv(cells: Cells, figures: Sequence[Reported]) -> str:
-    """``table.csv``: every aggregate metric, unrounded; an empty field where there is no number."""
+    """``table.csv``: every aggregate metric, unrounded; an empty field where there is no number.
+
+    The last four columns are of the arm's training set (`bench.report.quality`), the distances by the first extractor:
+    the same in every line of an arm, whatever the model.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    suite = cells.summary.suite
+    suite, sets = cells.summary.suite, Sets(cells)
+    extractor = sets.extractors[0] if sets.extractors else ""
     for metric in [cells.metric, *(name for name in cells.metrics if name != cells.metric)]:
         for model in cells.models:
             for entry in [*cells.entries(model, metric), *cells.entries(model, metric, sweep=True)]:
                 paper = str(suite.get("paper") or "")
+                # The real arm has no set of this kind: its label score would be its own test score once more.
+                own = "" if entry.arm.family == "real" else str(entry.arm)
                 gain, real = entry.gain, entry.versus_real
                 writer.writerow(
                     [
@@ -45,6 +54,11 @@ def table_csv(cells: Cells, figures: Sequence[Reported]) -> str:
                         entry.n_train or "", entry.steps or "", _number(entry.seconds), _number(entry.peak_mib),
                         _number(entry.refiner_seconds), reported_text(figures, paper, entry, most=100),
                         "; ".join(f"{t.status} ({t.replicates}): {t.reason}" for t in grouped(entry.troubles)),
+                        _number(sets.mean(own, "label_score", metric=metric).mean),
+                        *(
+                            _number(sets.mean(own, measure, extractor).mean)
+                            for measure in ("agreement", "kid", "frechet")
+                        ),
                     ]
                 )  # fmt: skip
     return buffer.getvalue()

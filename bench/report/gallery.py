@@ -37,7 +37,7 @@ def build_gallery(columns: Sequence[GalleryColumn], class_names: Sequence[str], 
     pictures, names = [], []
     for row in range(rows):
         for column in filled:
-            pictures.append(_picture(column, row, scale, far) if row < len(column.images) else blank)
+            pictures.append(labelled_picture(column, row, scale, far) if row < len(column.images) else blank)
             classes = column.classes[row] if row < len(column.classes) else ()
             names.append(", ".join(_name(int(index), class_names) for index in classes))
     titles = [real_label(kind) if column.title == "real" else column.title for column in filled]
@@ -98,7 +98,7 @@ def _legends(
     return parts + ([colour_bar(width, far, "m", "Depth", "depth")] if far else [])
 
 
-def _picture(column: GalleryColumn, row: int, scale: float, far: float) -> U8:
+def labelled_picture(column: GalleryColumn, row: int, scale: float, far: float) -> U8:
     """One image with its boxes, and its maps below at half its size.
 
     Names stand in the legend, where they hide nothing of a crowded scene.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from bench.report.cells import Cells
 from bench.report.definitions import MARK_MEANINGS
 from bench.report.lines import HEADINGS, Line, grouped, lines, other_metrics, spreads
+from bench.report.quality import TITLE, Sets, quality_words
 from bench.report.words import real_label, replicates
 from bench.reported import Reported
 
@@ -35,6 +36,7 @@ def markdown(cells: Cells, figures: Sequence[Reported]) -> str:
         out += _also(cells, figures, metric)
     out += _small_tables("Standard deviation over replicates", cells, spreads(cells))
     out += _small_tables("Other metrics", cells, other_metrics(cells))
+    out += _quality(Sets(cells))
     troubles = grouped(cells.all_troubles())
     if troubles:
         out += ["## Cells without a value", ""]
@@ -80,6 +82,17 @@ def _small_tables(title: str, cells: Cells, tables: Mapping[str, Sequence[Sequen
         out += [f"### {_cell(metric)}", "", _row(["arm", *cells.models]), _row(["---", *["---:"] * len(cells.models)])]
         out += [*map(_row, table), ""]
     return [f"## {title}", "", *out] if out else []
+
+
+def _quality(sets: Sets) -> list[str]:
+    """Label preservation and realism, beside the gain of the same model."""
+    if not sets.measured:
+        return []
+    headings = sets.headings()
+    out = [f"## {TITLE}", "", _row(["set", *headings]), _row(["---", *["---:"] * len(headings)])]
+    for line in sets.lines():
+        out.append(_row([f"{line.arm} ({line.trouble})" if line.trouble else line.arm, *line.texts]))
+    return [*out, "", *(f"- {_cell(word)}: {_cell(meaning)}" for word, meaning in quality_words(sets).items()), ""]
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from bench.report.claim_lines import claim_lines
 from bench.report.definitions import MARK_MEANINGS, definitions
 from bench.report.lines import grouped, lines, other_metrics, spreads
 from bench.report.plot_costs import device_hours
+from bench.report.quality import TITLE, Sets, quality_words
 from bench.report.words import real_label, replicates, seconds
 from bench.reported import Reported
 from bench.samples import U8
@@ -121,6 +122,7 @@ def render_page(
         "sweeps": sweeps,
         "gallery": gallery,
         "seen": seen,
+        "quality": _quality(Sets(cells)),
         "costs": _costs(cells),
         "notes": notes,
         "paper": paper,
@@ -140,12 +142,19 @@ def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
     names = {
         "answer": "Answer", "command": "Command", "table": "Table", "troubles": "Cells without a value",
         "claims": "Claims", "plots": "Plots", "sweeps": "Hybrid curve", "gallery": "Gallery",
-        "seen": "What the models see",
+        "seen": "What the models see", "quality": "Refined sets",
         "costs": "Costs", "notes": "Notes",
         "reported": "Reported", "definitions": "Words and marks", "environment": "Provenance",
     }  # fmt: skip
     ids = {"sweeps": "sweep"}
     return [(ids.get(key, key), text) for key, text in names.items() if key in always or context[key]]
+
+
+def _quality(sets: Sets) -> dict[str, Any]:
+    """What ``quality.html`` shows; nothing for a run that measured no set."""
+    if not sets.measured:
+        return {}
+    return {"title": TITLE, "headings": sets.headings(), "lines": sets.lines(), "words": quality_words(sets)}
 
 
 def _costs(cells: Cells) -> list[dict[str, Any]]:

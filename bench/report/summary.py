@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.claims import Verdict
+from bench.quality import QualityRow
 from bench.results import Row
 from bench.samples import U8, RealKind
 from bench.showing import TaskPicture
@@ -35,6 +36,23 @@ class GalleryColumn:
     classes: Sequence[Sequence[int] | NDArray[np.int64]] = ()
     semantics: Sequence[U8 | None] = ()
     depths: Sequence[NDArray[np.float32] | None] = ()
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A refiner's images whose labels lost most by refining, the worst first.
+
+    Attributes:
+        arm: whose training set they are of.
+        rendered, refined: the same samples before and after.
+        before, after: how well the real-trained model's predictions agree with the labels of each, in [0, 1].
+    """
+
+    arm: str
+    rendered: GalleryColumn
+    refined: GalleryColumn
+    before: Sequence[float]
+    after: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,8 @@ class RunSummary:
             is the same test set in every cell.
         test_groups: how many groups of test images were drawn from.
         verdicts: what this run says to the sentences of the papers that are about its suite.
+        quality: what is measured of the training sets.
+        drifts: images whose labels fit least after refining, by refiner.
         reported: a file of reported figures; None takes the one that comes with the project.
     """
 
@@ -86,4 +106,6 @@ class RunSummary:
     resamples: Mapping[tuple[str, str, int], Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
     test_groups: int = 0
     verdicts: Sequence[Verdict] = ()
+    quality: Sequence[QualityRow] = ()
+    drifts: Sequence[Drift] = ()
     reported: Path | None = None

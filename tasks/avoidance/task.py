@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -179,6 +180,11 @@ class Avoidance(SupervisedTask):
         if predicted.shape != true.shape:
             raise DataError(f"{predicted.shape[1:]} free distances predicted, the truth has {true.shape[1:]} an image")
         return predicted, true
+
+    def agreement(self, predictions: Path, truth: ImageSet) -> NDArray[np.float64]:
+        """(N,) share of the directions whose free distance is within a factor of 1.25 of the true one."""
+        true, predicted = self.targets(truth)["free"], self.arrays(predictions, truth)["free"]
+        return np.asarray(np.mean(np.maximum(predicted / true, true / predicted) < 1.25, axis=1), np.float64)
 
     def flights(self, free: np.ndarray[Any, Any], truth: ImageSet) -> list[tuple[Lattice, list[Flight]]]:
         """Every course of a set of lattices with its flights, one from each start that is free; pure.

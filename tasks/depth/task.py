@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -137,6 +138,11 @@ class Depth(SupervisedTask):
                 "check train.min_depth, train.cap, and the scale of the depth files"
             )
         return rows, scored
+
+    def agreement(self, predictions: Path, truth: ImageSet) -> NDArray[np.float64]:
+        """(N,) ``delta1`` of each image, the share of scored pixels within a factor of 1.25; NaN without such."""
+        errors, scored = self._errors(self.arrays(predictions, truth), truth)
+        return np.where(scored, errors[:, list(METRICS).index("delta1")], np.nan)
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.depth.pictures`."""

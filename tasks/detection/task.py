@@ -18,6 +18,7 @@ from bench.samples import ImageSet
 from bench.seeds import derive
 from bench.showing import Showing, TaskPicture
 from bench.training import Batches, autocast, evaluating, step_generator, train
+from tasks.detection.agreement import detection_agreement
 from tasks.detection.batches import TrainingImages, as_input, image_tensor
 from tasks.detection.evaluation import coco_scores
 from tasks.detection.model import DetectionModel, Detections, Limits
@@ -125,6 +126,10 @@ class Detection(Task):
     ) -> Mapping[str, NDArray[np.float64]]:
         """See `tasks.detection.resampling.resampled_scores`."""
         return resampled_scores(read_results(predictions), truth, draws)
+
+    def agreement(self, predictions: Path, truth: ImageSet) -> NDArray[np.float64]:
+        """F1 of every image; see `tasks.detection.agreement`."""
+        return detection_agreement(json.loads((predictions / "predictions.json").read_text()), truth)
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.detection.pictures`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -102,6 +103,14 @@ class Pose(SupervisedTask):
         if quaternions is not None and "quaternion" in predictions:
             found["angle_error"] = ratio(draws, angle_errors(predictions["quaternion"], quaternions))
         return found
+
+    def agreement(self, predictions: Path, truth: ImageSet) -> NDArray[np.float64]:
+        """(N,) 0 where the class is wrong, else 1, less the angle error as a share of 180 degrees if there is one."""
+        arrays, quaternions = self.arrays(predictions, truth), quaternions_of(truth)
+        right = (arrays["classes"] == classes_of(truth)).astype(np.float64)
+        if quaternions is None or "quaternion" not in arrays:
+            return right
+        return np.asarray(right * (1 - angle_errors(arrays["quaternion"], quaternions) / 180), np.float64)
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.pose.pictures`."""

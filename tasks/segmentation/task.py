@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -115,6 +116,16 @@ class Segmentation(SupervisedTask):
             "mIoU": ratio(draws, both, counts.sum(1) + counts.sum(2) - both),
             "pixel_accuracy": ratio(draws, both.sum(1), counts.sum((1, 2))),
         }
+
+    def agreement(self, predictions: Path, truth: ImageSet) -> NDArray[np.float64]:
+        """(N,) share of the pixels that are not void whose class is right; NaN where all are void."""
+        found = np.full(len(truth), np.nan)
+        predicted, labels = self.arrays(predictions, truth)["semantic"], self.targets(truth)["semantic"]
+        for index, (ours, true) in enumerate(zip(predicted, labels, strict=True)):
+            known = true != VOID
+            if known.any():
+                found[index] = np.mean(ours[known] == true[known])
+        return found
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.segmentation.pictures`."""
