@@ -94,11 +94,16 @@ def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: 
 def portable_suite(plan: Plan, out: Path) -> dict[str, Any]:
     """The resolved suite as plain data; folders are relative to ``out``, so that a run can be moved and published."""
     suite = plan.suite.model_dump(mode="json", by_alias=True)
-    suite["world"] = {
-        key: os.path.relpath(value, out) if isinstance(value, str) and Path(value).is_absolute() else value
-        for key, value in suite["world"].items()
-    }
+    suite["world"] = _portable(suite["world"], out)
+    suite["refiner"] = {name: _portable(table, out) for name, table in suite["refiner"].items()}
     return suite
+
+
+def _portable(table: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    return {
+        key: os.path.relpath(value, out) if isinstance(value, str) and Path(value).is_absolute() else value
+        for key, value in table.items()
+    }
 
 
 def environment(plan: Plan, store: Store) -> dict[str, Any]:

@@ -155,6 +155,16 @@ class Refiner(Plugin, ABC):
         """How many differently seeded refined images one synthetic image becomes (1 for most)."""
         return 1
 
+    def fingerprint(self) -> str:
+        """A digest of the files that the configuration names; part of its keys, where no path is. Empty without files.
+
+        Called while planning, so what is missing can be told before anything runs (`DataError`).
+        """
+        return ""
+
+    def prepare(self, synthetic: ImageSet, context: Context) -> None:
+        """Called once before the first `refine`, with all that will be refined: for checks that need the whole set."""
+
     def fit(self, synthetic: ImageSet, real: ImageSet, context: Context) -> None:
         """Learn from labelled synthetic and unlabelled real images (``real`` raises when its labels are read).
 

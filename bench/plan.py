@@ -131,6 +131,7 @@ class _Builder:
         described = describe("world", self.world_name, world_config, memory)
         self.plan = Plan(suite, task, described, described.facts["real_kind"])
         self.world_config = world_config
+        self.fingerprints: dict[str, str] = {}
         for key, metric in [("metric", suite.metric), *(("also", metric) for metric in suite.also)]:
             if metric and metric not in task.facts["metrics"]:
                 raise UsageError(f"{key}: unknown '{metric}'{did_you_mean(metric, task.facts['metrics'])}")
@@ -142,7 +143,11 @@ class _Builder:
             if plan.models[name].facts["task"] != suite.task:
                 raise UsageError(f"model '{name}' is for task '{plan.models[name].facts['task']}', not '{suite.task}'")
         for name in suite.refiners():
-            plan.refiners[name] = describe("refiner", *suite.refiner_plugin(name), self.memory)
+            base, config = suite.refiner_plugin(name)
+            plan.refiners[name] = describe("refiner", base, config, self.memory)
+            # Files are read anew for every plan: what is remembered of a plug-in knows nothing of their content.
+            if plan.refiners[name].paths and not plan.refiners[name].skip:
+                self.fingerprints[name] = construct("refiner", base, config).fingerprint()
         self._check_tables()
         self._check_arms()
         for described in (plan.world, *plan.models.values(), *plan.refiners.values()):
@@ -196,17 +201,10 @@ class _Builder:
         if count < 1:
             raise UsageError(f"world '{self.world_name}': {domain} {split} is empty; see [counts]")
         request = SplitRequest(domain, split, count, self.suite.size, request.seed)
-        # Paths never enter a key: a world that reads files gives their fingerprint instead.
-        fields = type(self.world.config).model_fields
-        config = {
-            name: value
-            for name, value in self.plan.world.config.items()
-            if name in fields and not isinstance(getattr(self.world.config, name), Path)
-        }
         spec = {
             "stage": "render",
             "schema": STAGE_SCHEMA["render"],
-            "plugin": {"name": self.world_name, "version": self.plan.world.version, "config": config},
+            "plugin": self.plan.world.identity,
             "request": {
                 "domain": domain,
                 "split": split,
@@ -222,7 +220,7 @@ class _Builder:
     def _fitted(self, name: str, replicate: int, model: str = "") -> str:
         """The stage that trains a refiner, together with ``model`` where one is given; returns its key."""
         refiner, inputs = self.plan.refiners[name], {"synthetic": self.synthetic[0], "real": self.real[0]}
-        spec = self._spec("fit", refiner, replicate, inputs)
+        spec = self._spec("fit", refiner, replicate, inputs) | self._files(name)
         plugin = ["refiner", refiner.name, refiner.config]
         run: dict[str, Any] = {"plugin": plugin, "source": refiner.source, "name": name}
         label = f"fit {name} #{replicate}"
@@ -247,7 +245,7 @@ class _Builder:
             alone = arm.family == "separate" or not refiner.facts["joint"]
             keys.append(self._fitted(name, replicate, "" if alone else self.suite.models[0]))
             inputs["fit"] = keys[0]
-        spec = self._spec("refine", refiner, replicate, inputs)
+        spec = self._spec("refine", refiner, replicate, inputs) | self._files(name)
         keys.append(self.plan.add(Stage("refine", f"refine with {label} #{replicate}", spec, inputs, run)))
         return keys[-1], self.synthetic[1] * refiner.facts["copies"], tuple(keys)
 
@@ -261,6 +259,10 @@ class _Builder:
             "precision": self.suite.precision,
             **self._sensors(),
         }
+
+    def _files(self, refiner: str) -> dict[str, str]:
+        """The fingerprint of the files that a refiner reads, where it reads any."""
+        return {"fingerprint": self.fingerprints[refiner]} if self.fingerprints.get(refiner) else {}
 
     def _sensors(self) -> dict[str, Any]:
         return {"sensors": self.suite.sensors} if self.suite.sensors else {}

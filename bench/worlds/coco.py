@@ -14,6 +14,7 @@ from pydantic import Field
 from bench.contracts import Context, PluginConfig, Progress, SplitRequest, World
 from bench.errors import DataError
 from bench.formats.convert import Converter
+from bench.formats.digests import file_digest, stamp
 from bench.formats.registry import read_source
 from bench.formats.source import Problems, Source, image_files
 from bench.formats.write import write_samples
@@ -86,7 +87,7 @@ class Coco(World):
         self._source(split)
         parts = [_content(getattr(self.config, split)), *self._class_names()]
         if request.domain == "real" and self.config.backgrounds is not None:
-            parts += [_file_digest(*_stamp(path)) for path in image_files(self.config.backgrounds)]
+            parts += [file_digest(path) for path in image_files(self.config.backgrounds)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def available(self, request: SplitRequest) -> int:
@@ -168,12 +169,7 @@ def _read(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Source:
 def _stamps(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Name, size and time of the label files, so that a changed one is read again."""
     files = [folder] if folder.is_file() else sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")])
-    return tuple(_stamp(path) for path in files if path.is_file())
-
-
-def _stamp(path: Path) -> tuple[str, int, int]:
-    stat = path.stat()
-    return str(path), stat.st_size, stat.st_mtime_ns
+    return tuple(stamp(path) for path in files if path.is_file())
 
 
 def _content(folder: Path) -> str:
@@ -184,13 +180,7 @@ def _content(folder: Path) -> str:
         files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
         return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     source = _read(folder, stamps)
-    parts = [_file_digest(*stamp) for stamp in stamps]
+    parts = [file_digest(Path(path)) for path, _, _ in stamps]
     for item in source.items:
-        parts += [item.name, _file_digest(*_stamp(item.path)) if item.path.is_file() else ""]
+        parts += [item.name, file_digest(item.path) if item.path.is_file() else ""]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-@cache
-def _file_digest(path: str, size: int, time: int) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
