@@ -163,7 +163,10 @@ class Refiner(Plugin, ABC):
         return ""
 
     def prepare(self, synthetic: ImageSet, context: Context) -> None:
-        """Called once before the first `refine`, with all that will be refined: for checks that need the whole set."""
+        """Called once before an image set is refined, with all of it: for checks that need the whole set.
+
+        Nothing that `refine` returns may rest on it: a folder of images without a manifest is refined without it.
+        """
 
     def fit(self, synthetic: ImageSet, real: ImageSet, context: Context) -> None:
         """Learn from labelled synthetic and unlabelled real images (``real`` raises when its labels are read).
