@@ -36,6 +36,10 @@ def _cell_rows(plan: Plan, store: Store, cell: Cell, reasons: Mapping[str, str])
     train: dict[str, Any] = {}
     if cell.skip:
         status, reason = "skipped", cell.skip
+        # Where nothing can be scored, the refined images are the result, and they may have failed.
+        broken = next((reasons[key] for key in cell.refiner_keys if key in reasons), "")
+        if broken:
+            status, reason = "failed", broken
     elif store.has(cell.score_key) and store.has(cell.train_key):
         try:
             values = json.loads((store.path(cell.score_key) / "scores.json").read_text())

@@ -114,6 +114,10 @@ class World(Plugin, ABC):
         """A digest of the files that the split is read from; part of its key. Empty for a world that renders."""
         return ""
 
+    def unscored(self) -> str | None:
+        """Why no model can be scored here (no labelled test images), or None. Refiners are trained all the same."""
+        return None
+
     def available(self, request: SplitRequest) -> int:
         """How many images the split will have; an adapter may have fewer than asked for."""
         return request.count

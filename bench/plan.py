@@ -155,7 +155,8 @@ class _Builder:
                 plan.skipped[described.name] = described.skip
         self.synthetic = self._render("synthetic", "train", suite.counts.synthetic_train)
         self.real = self._render("real", "train", suite.counts.real_train)
-        self.test = self._render("real", "test", suite.counts.real_test)
+        self.unscored = self.world.unscored()
+        self.test = ("", 0) if self.unscored else self._render("real", "test", suite.counts.real_test)
         plan.n_test = self.test[1]
         for replicate in range(suite.replicates):
             for model in suite.models:
@@ -290,6 +291,10 @@ class _Builder:
         reason = next((text for text in reasons if text), "")
         if reason:
             return Cell(model, arm, replicate, skip=reason)
+        if self.unscored:
+            # There is nothing to score on, but the refined images are worth having.
+            made = self._refined(arm, replicate)[2] if arm.refiner and arm.family in ("refined", "separate") else ()
+            return Cell(model, arm, replicate, skip=self.unscored, refiner_keys=made)
         name = f"{model} on {arm} #{replicate}"
         run: dict[str, Any] = {
             "plugin": ["model", model, described.config],

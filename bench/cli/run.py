@@ -65,7 +65,9 @@ def with_finished(plan: Any, suite: Any, store: Any) -> Any:
 
 def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict[str, str]:
     missing = [stage for key, stage in plan.stages.items() if not store.has(key)]
-    if not any(cell.score_key and not store.has(cell.score_key) for cell in plan.cells):
+    results = [cell.score_key for cell in plan.cells if cell.score_key]
+    results += [key for cell in plan.cells if cell.skip for key in cell.refiner_keys]
+    if all(store.has(key) for key in results):
         return {}
     from bench.collect import rows
     from bench.console import Console

@@ -30,15 +30,17 @@ class CocoConfig(PluginConfig):
 
     Attributes:
         synthetic_train: rendered, labelled images.
-        real_train: photographs; their labels are read for the ``real`` and ``hybrid`` arms alone.
-        real_test: labelled photographs that everything is scored on.
+        real_train: photographs; their labels are read for the ``real`` and ``hybrid`` arms alone. A folder of plain
+            images will do where there are no such arms.
+        real_test: labelled photographs that everything is scored on; without them refiners are trained and their
+            images made, and nothing is scored.
         backgrounds: photographs of the empty scene by the same camera, if there are any.
         fit: "letterbox" keeps shapes and adds grey bars, "stretch" fills the square.
     """
 
     synthetic_train: Path
     real_train: Path
-    real_test: Path
+    real_test: Path | None = None
     backgrounds: Path | None = None
     fit: str = Field(default="letterbox", pattern="^(letterbox|stretch)$")
 
@@ -94,6 +96,10 @@ class Coco(World):
         """How many images the split will have: ``count``, or all where that is 0 or more than there are."""
         return len(chosen(self._source(self._split(request)), request))
 
+    def unscored(self) -> str | None:
+        """Without ``real_test`` nothing is scored."""
+        return None if self.config.real_test else "no labelled photographs to test on; name them as [world] real_test"
+
     def _split(self, request: SplitRequest) -> str:
         split = _SPLITS.get((request.domain, request.split))
         if split is None:
@@ -104,7 +110,7 @@ class Coco(World):
     def _source(self, split: str) -> Source:
         folder: Path = getattr(self.config, split)
         try:
-            source = _read(folder, _stamps(folder))
+            source = open_folder(folder)
         except DataError as error:
             raise DataError(f"world.{split}: {error}") from None
         expected = "synthetic" if split == "synthetic_train" else "real"
@@ -121,7 +127,7 @@ class Coco(World):
 
     def _check_classes(self) -> None:
         expected = self._class_names()
-        for split in ("real_train", "real_test"):
+        for split in ("real_train", *(["real_test"] if self.config.real_test else [])):
             source = self._source(split)
             if source.labels & _WITH_CLASSES and set(source.class_names) != set(expected):
                 missing = sorted(set(expected) - set(source.class_names))
@@ -152,6 +158,18 @@ def chosen(source: Source, request: SplitRequest) -> list[int]:
     return order[: request.count] if request.count else order
 
 
+def open_folder(folder: Path) -> Source:
+    """An image set of ours, a COCO folder, or a folder of plain images (without labels); broken entries are fatal.
+
+    Raises:
+        DataError: no such folder, nothing in it, or something broken; one line that names it.
+    """
+    stamps = _stamps(folder) if folder.exists() else ()
+    if folder.is_dir() and not stamps and image_files(folder):
+        return read_source("images", folder)
+    return _read(folder, stamps)
+
+
 @cache
 def _read(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Source:
     """Read a folder once as long as its label files stay as they are; broken entries are fatal here."""
@@ -179,7 +197,7 @@ def _content(folder: Path) -> str:
     if manifest.is_file():
         files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
         return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-    source = _read(folder, stamps)
+    source = open_folder(folder)
     parts = [file_digest(Path(path)) for path, _, _ in stamps]
     for item in source.items:
         parts += [item.name, file_digest(item.path) if item.path.is_file() else ""]
