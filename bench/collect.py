@@ -45,6 +45,10 @@ def _cell_rows(plan: Plan, store: Store, cell: Cell, reasons: Mapping[str, str])
     train: dict[str, Any] = {}
     if cell.skip:
         status, reason = "skipped", cell.skip
+        # Where nothing can be scored, the refined images are the result, and they may have failed.
+        broken = next((reasons[key] for key in cell.refiner_keys if key in reasons), "")
+        if broken:
+            status, reason = "failed", broken
     elif store.has(cell.score_key) and store.has(cell.train_key):
         try:
             values = json.loads((store.path(cell.score_key) / "scores.json").read_text())
@@ -145,11 +149,16 @@ def resampled(
 def portable_suite(plan: Plan, out: Path) -> dict[str, Any]:
     """The resolved suite as plain data; folders are relative to ``out``, so that a run can be moved and published."""
     suite = plan.suite.model_dump(mode="json", by_alias=True)
-    suite["world"] = {
-        key: os.path.relpath(value, out) if isinstance(value, str) and Path(value).is_absolute() else value
-        for key, value in suite["world"].items()
-    }
+    suite["world"] = _portable(suite["world"], out)
+    suite["refiner"] = {name: _portable(table, out) for name, table in suite["refiner"].items()}
     return suite
+
+
+def _portable(table: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    return {
+        key: os.path.relpath(value, out) if isinstance(value, str) and Path(value).is_absolute() else value
+        for key, value in table.items()
+    }
 
 
 def environment(plan: Plan, store: Store) -> dict[str, Any]:

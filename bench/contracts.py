@@ -118,6 +118,10 @@ class World(Plugin, ABC):
         """A digest of the files that the split is read from; part of its key. Empty for a world that renders."""
         return ""
 
+    def unscored(self) -> str | None:
+        """Why no model can be scored here (no labelled test images), or None. Refiners are trained all the same."""
+        return None
+
     def available(self, request: SplitRequest) -> int:
         """How many images the split will have; an adapter may have fewer than asked for."""
         return request.count
@@ -158,6 +162,19 @@ class Refiner(Plugin, ABC):
     def copies(self) -> int:
         """How many differently seeded refined images one synthetic image becomes (1 for most)."""
         return 1
+
+    def fingerprint(self) -> str:
+        """A digest of the files that the configuration names; part of its keys, where no path is. Empty without files.
+
+        Called while planning, so what is missing can be told before anything runs (`DataError`).
+        """
+        return ""
+
+    def prepare(self, synthetic: ImageSet, context: Context) -> None:
+        """Called once before an image set is refined, with all of it: for checks that need the whole set.
+
+        Nothing that `refine` returns may rest on it: a folder of images without a manifest is refined without it.
+        """
 
     def fit(self, synthetic: ImageSet, real: ImageSet, context: Context) -> None:
         """Learn from labelled synthetic and unlabelled real images (``real`` raises when its labels are read).

@@ -11,7 +11,7 @@ import importlib.metadata
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,10 @@ from bench.suite import explain
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """Identity of a configured plug-in (name, version, full config), its facts, and why it cannot run here."""
+    """Identity of a configured plug-in (name, version, full config), its facts, and why it cannot run here.
+
+    ``paths`` are the keys of the configuration that hold paths.
+    """
 
     kind: str
     name: str
@@ -36,11 +39,13 @@ class Description:
     skip: str | None
     source: str
     facts: dict[str, Any]
+    paths: list[str] = field(default_factory=list)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What enters a stage's key."""
-        return {"name": self.name, "version": self.version, "config": self.config}
+        """What enters a stage's key. Paths never do: the plug-in gives a fingerprint of the files instead."""
+        config = {key: value for key, value in self.config.items() if key not in self.paths}
+        return {"name": self.name, "version": self.version, "config": config}
 
 
 @cache
@@ -77,6 +82,7 @@ def describe(kind: plugins.Kind, name: str, config: Mapping[str, Any], memory: P
         skip=plugin.skip(),
         source=_source(found),
         facts=_facts(kind, plugin),
+        paths=[key for key in type(plugin.config).model_fields if isinstance(getattr(plugin.config, key), Path)],
     )
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)

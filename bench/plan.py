@@ -156,6 +156,7 @@ class _Builder:
         described = describe("world", self.world_name, world_config, memory)
         self.plan = Plan(suite, task, described, described.facts["real_kind"])
         self.world_config = world_config
+        self.fingerprints: dict[str, str] = {}
         for key, metric in [("metric", suite.metric), *(("also", metric) for metric in suite.also)]:
             if metric and metric not in task.facts["metrics"]:
                 raise UsageError(f"{key}: unknown '{metric}'{did_you_mean(metric, task.facts['metrics'])}")
@@ -167,7 +168,11 @@ class _Builder:
             if plan.models[name].facts["task"] != suite.task:
                 raise UsageError(f"model '{name}' is for task '{plan.models[name].facts['task']}', not '{suite.task}'")
         for name in suite.refiners():
-            plan.refiners[name] = describe("refiner", *suite.refiner_plugin(name), self.memory)
+            base, config = suite.refiner_plugin(name)
+            plan.refiners[name] = describe("refiner", base, config, self.memory)
+            # Files are read anew for every plan: what is remembered of a plug-in knows nothing of their content.
+            if plan.refiners[name].paths and not plan.refiners[name].skip:
+                self.fingerprints[name] = construct("refiner", base, config).fingerprint()
         self._check_tables()
         self._check_arms()
         for described in (plan.world, *plan.models.values(), *plan.refiners.values()):
@@ -175,7 +180,8 @@ class _Builder:
                 plan.skipped[described.name] = described.skip
         self.synthetic = self._render("synthetic", "train", suite.counts.synthetic_train)
         self.real = self._render("real", "train", suite.counts.real_train)
-        self.test = self._render("real", "test", suite.counts.real_test)
+        self.unscored = self.world.unscored()
+        self.test = ("", 0) if self.unscored else self._render("real", "test", suite.counts.real_test)
         plan.n_test = self.test[1]
         for replicate in range(suite.replicates):
             for model in suite.models:
@@ -236,21 +242,14 @@ class _Builder:
             raise UsageError(f"world '{self.world_name}': {domain} {split} is empty; see [counts]")
         request = SplitRequest(domain, split, count, self.suite.size, request.seed)
         defaults = type(self.world.config)().model_dump(mode="json") if self.world.options_of else {}
-        whole = {
-            name: value if self.world.options_of.get(name, domain) == domain else defaults[name]
-            for name, value in self.plan.world.config.items()
-        }
-        # Paths never enter a key: a world that reads files gives their fingerprint instead.
-        fields = type(self.world.config).model_fields
-        config = {
-            name: value
-            for name, value in whole.items()
-            if name in fields and not isinstance(getattr(self.world.config, name), Path)
-        }
+        other = {name for name, of in self.world.options_of.items() if of != domain}
+        whole = {k: defaults[k] if k in other else value for k, value in self.plan.world.config.items()}
+        identity = self.plan.world.identity
+        identity["config"] = {name: whole[name] for name in identity["config"]}
         spec = {
             "stage": "render",
             "schema": STAGE_SCHEMA["render"],
-            "plugin": {"name": self.world_name, "version": self.plan.world.version, "config": config},
+            "plugin": identity,
             "request": {
                 "domain": domain,
                 "split": split,
@@ -266,7 +265,7 @@ class _Builder:
     def _fitted(self, name: str, replicate: int, model: str = "") -> str:
         """The stage that trains a refiner, together with ``model`` where one is given; returns its key."""
         refiner, inputs = self.plan.refiners[name], {"synthetic": self.synthetic[0], "real": self.real[0]}
-        spec = self._spec("fit", refiner, replicate, inputs)
+        spec = self._spec("fit", refiner, replicate, inputs) | self._files(name)
         plugin = ["refiner", refiner.name, refiner.config]
         run: dict[str, Any] = {"plugin": plugin, "source": refiner.source, "name": name}
         label = f"fit {name} #{replicate}"
@@ -291,7 +290,7 @@ class _Builder:
             alone = arm.family == "separate" or not refiner.facts["joint"]
             keys.append(self._fitted(name, replicate, "" if alone else self.suite.models[0]))
             inputs["fit"] = keys[0]
-        spec = self._spec("refine", refiner, replicate, inputs)
+        spec = self._spec("refine", refiner, replicate, inputs) | self._files(name)
         keys.append(self.plan.add(Stage("refine", f"refine with {label} #{replicate}", spec, inputs, run)))
         return keys[-1], self.synthetic[1] * refiner.facts["copies"], tuple(keys)
 
@@ -305,6 +304,10 @@ class _Builder:
             "precision": self.suite.precision,
             **self._sensors(),
         }
+
+    def _files(self, refiner: str) -> dict[str, str]:
+        """The fingerprint of the files that a refiner reads, where it reads any."""
+        return {"fingerprint": self.fingerprints[refiner]} if self.fingerprints.get(refiner) else {}
 
     def _sensors(self) -> dict[str, Any]:
         return {"sensors": self.suite.sensors} if self.suite.sensors else {}
@@ -332,6 +335,10 @@ class _Builder:
         reason = next((text for text in reasons if text), "")
         if reason:
             return Cell(model, arm, replicate, skip=reason)
+        if self.unscored:
+            # There is nothing to score on, but the refined images are worth having.
+            made = self._refined(arm, replicate)[2] if arm.refiner and arm.family in ("refined", "separate") else ()
+            return Cell(model, arm, replicate, skip=self.unscored, refiner_keys=made)
         name = f"{model} on {arm} #{replicate}"
         run: dict[str, Any] = {
             "plugin": ["model", model, described.config],

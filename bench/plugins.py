@@ -8,10 +8,12 @@ A plug-in is a class whose body sets ``name = "..."`` and ``version = <int>``. I
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
 import sys
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +23,7 @@ from bench.errors import UsageError, did_you_mean
 
 Kind = Literal["refiner", "task", "model", "world"]
 _PACKAGES: dict[Kind, str] = {"refiner": "refiners", "task": "tasks", "model": "tasks", "world": "bench.worlds"}
+_FOREIGN = "bench_plugin_"
 _extra_files: list[Path] = []
 
 
@@ -37,16 +40,24 @@ class Found:
     task: str | None = None
 
     def load(self) -> Any:
-        """Import the module and return the class."""
-        if self.file is not None and self.module.startswith("bench_plugin_"):
+        """Import the module and return the class; raises `UsageError` for somebody else's file that cannot be."""
+        if self.file is not None and self.module.startswith(_FOREIGN):
             return getattr(_import_file(self.file, self.module), self.qualname)
         return getattr(importlib.import_module(self.module), self.qualname)
 
 
 def add_file(path: Path) -> None:
-    """Make the plug-ins of a Python file known (``--plugin path.py``)."""
+    """Make the plug-ins of a Python file known (``--plugin path.py``); raises `UsageError` when it holds none."""
     if not path.is_file():
         raise UsageError(f"--plugin {path}: no such file")
+    try:
+        ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise UsageError(f"--plugin {path}:{error.lineno}: {error.msg}; mend the file") from None
+    except (UnicodeDecodeError, ValueError):
+        raise UsageError(f"--plugin {path}: not a Python file in UTF-8") from None
+    if not classes_in(path, module_name(path)):
+        raise UsageError(f"--plugin {path}: no plug-in in it: a class that sets name = '...' and version = 1")
     if path.resolve() not in _extra_files:
         _extra_files.append(path.resolve())
         scan.cache_clear()
@@ -57,6 +68,11 @@ def extra_files() -> list[Path]:
     return list(_extra_files)
 
 
+def module_name(path: Path) -> str:
+    """The module that a plug-in file becomes; files of one name in two folders become two."""
+    return f"{_FOREIGN}{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+
+
 def _import_file(path: Path, module: str) -> Any:
     if module not in sys.modules:
         spec = importlib.util.spec_from_file_location(module, path)
@@ -64,7 +80,12 @@ def _import_file(path: Path, module: str) -> Any:
             raise UsageError(f"--plugin {path}: not a Python file")
         loaded = importlib.util.module_from_spec(spec)
         sys.modules[module] = loaded
-        spec.loader.exec_module(loaded)
+        try:
+            spec.loader.exec_module(loaded)
+        except Exception as error:  # a file of somebody else's may fail in any way
+            del sys.modules[module]
+            first = (str(error).splitlines() or [""])[0]
+            raise UsageError(f"--plugin {path}: cannot be imported ({type(error).__name__}: {first})") from error
     return sys.modules[module]
 
 
@@ -136,14 +157,25 @@ def scan() -> dict[tuple[Kind, str], Found]:
                     found[item.kind, item.name] = item
     for kind in _PACKAGES:
         for point in importlib.metadata.entry_points(group=f"bench.{kind}s"):
-            cls = point.load()
-            found[kind, cls.name] = Found(
-                kind, cls.name, cls.version, point.module, cls.__name__, None, getattr(cls, "task", None)
-            )
+            offered = _from_entry_point(kind, point)
+            if offered:
+                found[kind, offered.name] = offered
     for path in _extra_files:
-        for item in classes_in(path, f"bench_plugin_{path.stem}"):
+        for item in classes_in(path, module_name(path)):
             found[item.kind, item.name] = item
     return found
+
+
+def _from_entry_point(kind: Kind, point: importlib.metadata.EntryPoint) -> Found | None:
+    """What an installed package offers; one that cannot be imported must not stop every command, so it only warns."""
+    try:
+        cls = point.load()
+        return Found(kind, cls.name, cls.version, point.module, cls.__name__, None, getattr(cls, "task", None))
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0]
+        text = f"plug-in '{point.name}' of {point.value} is left out: {type(error).__name__}: {first}"
+        warnings.warn(text, stacklevel=2)
+        return None
 
 
 def names(kind: Kind, task: str | None = None) -> list[str]:
@@ -161,8 +193,6 @@ def find(kind: Kind, name: str) -> Found:
 
 def source_digest() -> str:
     """sha256 over the source of every plug-in package and added file: recorded with artifacts, never in keys."""
-    import hashlib
-
     digest = hashlib.sha256()
     roots = {Path(loc) for p in _PACKAGES.values() for loc in _locations(p)} | {Path(__file__).parent}
     for path in sorted({f for root in roots for f in root.rglob("*.py")} | set(_extra_files)):

@@ -81,6 +81,9 @@ def _refine(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     synthetic = _open(stage, store, stage.inputs["synthetic"])
     if "fit" in stage.inputs:
         refiner.load_state_dict(load_state(store.path(stage.inputs["fit"]) / WEIGHTS))
+    if stage.spec.get("fingerprint", "") not in ("", refiner.fingerprint()):
+        raise DataError(f"refiner '{refiner.name}': its files changed after the run was planned; run again")
+    refiner.prepare(synthetic, context)
     writer = ImageSetWriter(
         context.directory,
         domain="refined",

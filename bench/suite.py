@@ -5,10 +5,11 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from bench import plugins
 from bench.arms import Arm, parse_arm
 from bench.errors import UsageError, did_you_mean
 from bench.extractors import EXTRACTORS
@@ -210,7 +211,7 @@ def load_suite(
     if "name" not in suite.world:
         raise UsageError(f"{path.name}: world: a name is missing, write [world] name = '...'")
     world = {key: _absolute(key, value, path) for key, value in suite.world.items()}
-    suite = suite.model_copy(update={"world": world})
+    suite = suite.model_copy(update={"world": world, "refiner": _refiner_paths(suite, path)})
     _check_names(suite, path)
     return suite
 
@@ -220,6 +221,27 @@ def _absolute(key: str, value: Any, suite_file: Path) -> Any:
     if key != "name" and isinstance(value, str) and value and (suite_file.parent / value).exists():
         return str((suite_file.parent / value).resolve())
     return value
+
+
+def _refiner_paths(suite: Suite, suite_file: Path) -> dict[str, dict[str, Any]]:
+    """The refiners' tables with the paths in them taken relative to the suite file.
+
+    A value that happens to be named like a file beside the suite is a path only where the plug-in declares one; a
+    plug-in is imported for that question alone, and only when there is such a file.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, table in suite.refiner.items():
+        found[name] = dict(table)
+        for key, value in table.items():
+            absolute = _absolute(key, value, suite_file) if key not in ("base", "name") else value
+            if absolute != value and key in _path_keys(str(table.get("base", name))):
+                found[name][key] = absolute
+    return found
+
+
+def _path_keys(refiner: str) -> set[str]:
+    fields = plugins.find("refiner", refiner).load().Config.model_fields
+    return {key for key, field in fields.items() if Path in (field.annotation, *get_args(field.annotation))}
 
 
 def _check_names(suite: Suite, path: Path) -> None:

@@ -19,6 +19,10 @@ def register(verbs: Any) -> None:
     )
     parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="image sets, or COCO folders")
     parser.add_argument("--format", metavar="F", help="check data of another format, as `import` reads it")
+    parser.add_argument("--refined", type=Path, metavar="DIR",
+                        help="also compare the image set with images that another program made of it")
+    parser.add_argument("--refined-fit", choices=("none", "letterbox", "stretch"), default="none",
+                        help="as `fit` of the refiner 'external' (default: none, the sizes must be equal)")
     add_reader_options(parser)
     parser.set_defaults(run_data=run)
 
@@ -42,8 +46,24 @@ def run(args: argparse.Namespace) -> int:
         found = problems.counts.total() - before
         print(f"{folder}: {_size(folder, format, checked.get(folder))}: {found or 'no'} problem{'s' * (found != 1)}")
     _compare(checked, problems)
+    if args.refined:
+        _pairs(args, problems)
     print(problems.summary())
     return DataError.exit_code if problems.counts else 0
+
+
+def _pairs(args: argparse.Namespace, problems: Problems) -> None:
+    """Images of ``--refined`` that cannot stand for those of the first folder."""
+    from bench.formats.layout import open_image_set
+    from bench.formats.pairs import faults
+
+    synthetic = open_image_set(args.folders[0])
+    found = faults(synthetic, args.refined, fit=args.refined_fit)
+    for fault in found:
+        where = args.folders[0] if fault.kind == "missing" else args.refined
+        what = f"{fault.kind}: {fault.what}" if fault.what else fault.kind
+        problems.add(f"{fault.kind} refined image", str(where / fault.name), what, "mend, add or remove it")
+    print(f"{args.refined}: {len(found) or 'no'} of {len(synthetic)} refined images at fault")
 
 
 def _format(folder: Path) -> str:

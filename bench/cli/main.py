@@ -20,7 +20,10 @@ VERBS = {
     "check": "compare a run with the committed baseline; exit code 1 when a gain regressed",
     "claims": "what the papers claim, and whether it holds in the committed results",
     "list": "suites, worlds, tasks, models and refiners that are known here",
-    "data": "render, show, import and verify image sets",
+    "data": "render, show, import, verify and export image sets",
+    "new": "write the start of a suite, or of a refiner of your own",
+    "refine": "refine a folder of images with a refiner that a run has trained",
+    "selftest": "check plug-ins of your own: contract, determinism, resume, labels, keys",
     "gc": "free artifacts that no suite of this store's runs reaches",
     "doctor": "versions, devices, disk, what is missing and what will be slow",
 }

@@ -70,6 +70,7 @@ def with_finished(plan: Any, suite: Any, store: Any) -> Any:
 def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict[str, str]:
     missing = [stage for key, stage in plan.stages.items() if not store.has(key)]
     results = [*(cell.score_key for cell in plan.cells if cell.score_key), *(k for q in plan.quality for k in q.keys)]
+    results += [key for cell in plan.cells if cell.skip for key in cell.refiner_keys]
     if all(store.has(key) for key in results):
         return {}
     from bench.collect import rows

@@ -141,6 +141,8 @@ class _Scheduler:
         wanted = {cell.score_key for cell in self.plan.cells if cell.score_key}
         wanted |= {cell.train_key for cell in self.plan.cells if cell.train_key}
         wanted |= {key for one in self.plan.quality for key in one.keys}
+        # Of a cell that nothing can score, the refined images are the result.
+        wanted |= {key for cell in self.plan.cells if cell.skip for key in cell.refiner_keys}
         if not self.plan.cells:
             wanted = set(self.plan.stages)
         for key in reversed(list(self.plan.stages)):

@@ -82,7 +82,7 @@ class Converter:
             self._group = re.compile(group) if group else None
         except re.error as error:
             raise UsageError(f"--group {group}: not a regular expression ({error})") from None
-        self._ids = _ids([item.name for item in source.items])
+        self._ids = ids_of([item.name for item in source.items])
         self._digests: dict[str, str] = {}
         self.tiny = self.ignored = 0
         self.left_out: list[str] = []
@@ -209,7 +209,7 @@ class Converter:
         return {kind: placement.map(array, MAP_PADDING[kind]) for kind, array in maps.items()}
 
 
-def _ids(names: Sequence[str]) -> list[str]:
+def ids_of(names: Sequence[str]) -> list[str]:
     """File stems where they are unique (whatever their case), else the path with ``__`` between its parts."""
     stems = [name.rsplit("/", 1)[-1].rsplit(".", 1)[0] or name for name in names]
     often = Counter(stem.casefold() for stem in stems)

@@ -152,6 +152,10 @@ class ImageSetWriter:
                 annotation["area"] = int(mask.sum())
             self._annotations.append(annotation)
 
+    def add_file(self, name: str, data: bytes) -> None:
+        """Add a file of another kind, such as a data card, so that the manifest knows it."""
+        self._write(name, data)
+
     def add_background(self, image: NDArray[np.uint8]) -> None:
         """Add one empty-scene template, (H, W, 3) uint8."""
         number = sum(name.startswith("backgrounds/") for name in self._files)

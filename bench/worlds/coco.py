@@ -14,6 +14,7 @@ from pydantic import Field
 from bench.contracts import Context, PluginConfig, Progress, SplitRequest, World
 from bench.errors import DataError
 from bench.formats.convert import Converter
+from bench.formats.digests import file_digest, stamp
 from bench.formats.registry import read_source
 from bench.formats.source import Problems, Source, image_files
 from bench.formats.write import write_samples
@@ -29,15 +30,17 @@ class CocoConfig(PluginConfig):
 
     Attributes:
         synthetic_train: rendered, labelled images.
-        real_train: photographs; their labels are read for the ``real`` and ``hybrid`` arms alone.
-        real_test: labelled photographs that everything is scored on.
+        real_train: photographs; their labels are read for the ``real`` and ``hybrid`` arms alone. A folder of plain
+            images will do where there are no such arms.
+        real_test: labelled photographs that everything is scored on; without them refiners are trained and their
+            images made, and nothing is scored.
         backgrounds: photographs of the empty scene by the same camera, if there are any.
         fit: "letterbox" keeps shapes and adds grey bars, "stretch" fills the square.
     """
 
     synthetic_train: Path
     real_train: Path
-    real_test: Path
+    real_test: Path | None = None
     backgrounds: Path | None = None
     fit: str = Field(default="letterbox", pattern="^(letterbox|stretch)$")
 
@@ -86,12 +89,16 @@ class Coco(World):
         self._source(split)
         parts = [_content(getattr(self.config, split)), *self._class_names()]
         if request.domain == "real" and self.config.backgrounds is not None:
-            parts += [_file_digest(*_stamp(path)) for path in image_files(self.config.backgrounds)]
+            parts += [file_digest(path) for path in image_files(self.config.backgrounds)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def available(self, request: SplitRequest) -> int:
         """How many images the split will have: ``count``, or all where that is 0 or more than there are."""
         return len(chosen(self._source(self._split(request)), request))
+
+    def unscored(self) -> str | None:
+        """Without ``real_test`` nothing is scored."""
+        return None if self.config.real_test else "no labelled photographs to test on; name them as [world] real_test"
 
     def _split(self, request: SplitRequest) -> str:
         split = _SPLITS.get((request.domain, request.split))
@@ -103,7 +110,7 @@ class Coco(World):
     def _source(self, split: str) -> Source:
         folder: Path = getattr(self.config, split)
         try:
-            source = _read(folder, _stamps(folder))
+            source = open_folder(folder)
         except DataError as error:
             raise DataError(f"world.{split}: {error}") from None
         expected = "synthetic" if split == "synthetic_train" else "real"
@@ -120,7 +127,7 @@ class Coco(World):
 
     def _check_classes(self) -> None:
         expected = self._class_names()
-        for split in ("real_train", "real_test"):
+        for split in ("real_train", *(["real_test"] if self.config.real_test else [])):
             source = self._source(split)
             if source.labels & _WITH_CLASSES and set(source.class_names) != set(expected):
                 missing = sorted(set(expected) - set(source.class_names))
@@ -151,6 +158,18 @@ def chosen(source: Source, request: SplitRequest) -> list[int]:
     return order[: request.count] if request.count else order
 
 
+def open_folder(folder: Path) -> Source:
+    """An image set of ours, a COCO folder, or a folder of plain images (without labels); broken entries are fatal.
+
+    Raises:
+        DataError: no such folder, nothing in it, or something broken; one line that names it.
+    """
+    stamps = _stamps(folder) if folder.exists() else ()
+    if folder.is_dir() and not stamps and image_files(folder):
+        return read_source("images", folder)
+    return _read(folder, stamps)
+
+
 @cache
 def _read(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Source:
     """Read a folder once as long as its label files stay as they are; broken entries are fatal here."""
@@ -168,12 +187,7 @@ def _read(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Source:
 def _stamps(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Name, size and time of the label files, so that a changed one is read again."""
     files = [folder] if folder.is_file() else sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")])
-    return tuple(_stamp(path) for path in files if path.is_file())
-
-
-def _stamp(path: Path) -> tuple[str, int, int]:
-    stat = path.stat()
-    return str(path), stat.st_size, stat.st_mtime_ns
+    return tuple(stamp(path) for path in files if path.is_file())
 
 
 def _content(folder: Path) -> str:
@@ -183,14 +197,8 @@ def _content(folder: Path) -> str:
     if manifest.is_file():
         files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
         return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-    source = _read(folder, stamps)
-    parts = [_file_digest(*stamp) for stamp in stamps]
+    source = open_folder(folder)
+    parts = [file_digest(Path(path)) for path, _, _ in stamps]
     for item in source.items:
-        parts += [item.name, _file_digest(*_stamp(item.path)) if item.path.is_file() else ""]
+        parts += [item.name, file_digest(item.path) if item.path.is_file() else ""]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-@cache
-def _file_digest(path: str, size: int, time: int) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -152,6 +152,22 @@ def test_verify_of_other_formats(photos, capsys):
     assert "no list 'images'" in capsys.readouterr().out
 
 
+def test_verify_compares_with_what_another_program_refined(photos, capsys):
+    assert imported("--size", "32") == 0
+    refined = photos.parent / "refined"
+    refined.mkdir()
+    for path in (photos.parent / "set" / "images").iterdir():
+        (refined / path.name).write_bytes(path.read_bytes())
+    assert main(["data", "verify", "set", "--refined", "refined"]) == 0
+    assert "refined: no of 5 refined images at fault" in capsys.readouterr().out
+    (refined / "shot0_1.png").rename(refined / "shot9_1.png")
+    Image.new("RGB", (8, 8)).save(refined / "shot0_0.png")
+    assert main(["data", "verify", "set", "--refined", "refined"]) == 2
+    out = capsys.readouterr().out
+    assert "set/shot0_1: missing; " in out and "refined/shot9_1.png: extra; " in out
+    assert "refined/shot0_0.png: resized: 8x8, not 32x32; " in out
+
+
 def test_show(photos, capsys):
     assert imported(target="sets/b") == 0 and imported("--size", "32", target="sets/a") == 0
     assert main(["data", "show", "sets", "--out", "out/sheet.png", "--images", "3", "--columns", "2"]) == 0

@@ -1,0 +1,71 @@
+"""The data card of a set that leaves the house: what made it, from what, with which seed, and what to mind."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from bench.samples import ImageSet
+
+CARD = "data-card.md"
+LICENCES = """\
+- The pictures derive from your renders: the licences of their models, textures and scenes go on to hold.
+- A trained refiner may repeat what is in the photographs that it learned from: faces, number plates, brands. Their
+  rights and your consents go on to hold, for these images as for the photographs.
+- Third-party code or weights (a pretrained network, the extra `[yolo]`) have terms of their own.
+- This is a reminder and no legal advice."""
+
+
+def data_card(
+    title: str, contents: str, facts: Mapping[str, Any], preservation: str = "", left_out: str = ""
+) -> str:
+    """A page of Markdown.
+
+    Args:
+        title: what the set is.
+        contents: one line: how many images, which labels.
+        facts: how it was made, by name; nested tables are written as JSON. No folder of this machine belongs in it.
+        preservation: what was measured of label preservation; empty where nothing was.
+        left_out: labels that the format has no place for.
+    """
+    lines = [f"# {title}", "", contents, "", "## How it was made", ""]
+    lines += [f"- {name}: {_text(value)}" for name, value in facts.items() if value not in (None, "", {}, [])]
+    lines += ["", "## Labels", ""]
+    lines += [f"- Not in this format: {left_out}."] if left_out else []
+    lines += [
+        "- Labels of refined images are copies of the synthetic ones; a refiner cannot change them.",
+        "- Label preservation, whether the refined pictures still show what the labels say: "
+        f"{preservation or 'not known; it was not measured for these images'}.",
+    ]
+    return "\n".join([*lines, "", "## Before you pass it on", "", LICENCES, ""])
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else str(value)
+
+
+def describe_contents(images: ImageSet) -> str:
+    """Such as ``400 refined images (rendered), 96x96; labels: boxes; classes: can, jar``."""
+    sizes = Counter(f"{record.width}x{record.height}" for record in images.records)
+    shown = ", ".join(size for size, _ in sizes.most_common(3)) + (" and others" if len(sizes) > 3 else "")
+    labels = ", ".join(sorted(images.has)) or "none"
+    classes = f"; classes: {', '.join(images.class_names)}" if images.class_names else ""
+    return f"{len(images)} {images.domain} images ({images.kind}), {shown}; labels: {labels}{classes}"
+
+
+def artifact_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What an artifact of the store tells about its making."""
+    spec = meta.get("spec", {})
+    plugin = spec.get("plugin", {})
+    return {
+        "Made by": meta.get("label"),
+        "Plug-in": f"{plugin.get('name')}, version {plugin.get('version')}",
+        "Configuration": plugin.get("config"),
+        "Seed": spec.get("seed", spec.get("request", {}).get("seed")),
+        "Made from": {name: key[:12] for name, key in spec.get("inputs", {}).items()},
+        "Files": spec.get("fingerprint", "")[:12],
+        "Key": str(meta.get("key", ""))[:12],
+        "Versions": meta.get("versions"),
+    }

@@ -1,0 +1,76 @@
+"""A finished run's folder, and what it leads to in the store: its image sets, refiners and their facts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError, did_you_mean
+from bench.store import Store
+
+_LABEL = re.compile(r"^(?:fit|refine with) (?P<name>.+?)(?: with (?P<model>.+))? #(?P<replicate>\d+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One artifact of a run: ``name`` is the suite's name of a refiner, or a split such as ``real-test``."""
+
+    kind: str
+    name: str
+    replicate: int
+    key: str
+    meta: Mapping[str, Any]
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds the results of ``bench run``."""
+    return (folder / "keys.json").is_file()
+
+
+def made(folder: Path, store: Store) -> list[Made]:
+    """What is left in the store of a run's renders, fits and refined sets.
+
+    Raises:
+        UsageError: not the folder of a run, or a store that has nothing of it.
+    """
+    try:
+        keys = json.loads((folder / "keys.json").read_text(encoding="utf-8"))
+        listed = [str(key) for key in keys]
+    except (OSError, ValueError, TypeError):
+        raise UsageError(f"{folder}: not the folder of a finished run (no readable keys.json in it)") from None
+    found = []
+    for key in listed:
+        if not store.has(key):
+            continue
+        meta = store.meta(key)
+        if meta["stage"] == "render":
+            request = meta["spec"]["request"]
+            found.append(Made("render", f"{request['domain']}-{request['split']}", 0, key, meta))
+        elif meta["stage"] in ("fit", "refine") and (match := _LABEL.match(meta["label"])):
+            found.append(Made(meta["stage"], match["name"], int(match["replicate"]), key, meta))
+    if not found:
+        raise UsageError(f"{store.root}: holds nothing of the run {folder}; name the store that it used with --store")
+    return found
+
+
+def choose(found: list[Made], name: str | None, replicate: int, option: str, what: str) -> Made:
+    """The one of a name and replicate; the only one where no name is given.
+
+    Raises:
+        UsageError: several, none, or another name; what there is stands in the message.
+    """
+    names = sorted({item.name for item in found})
+    if name is None and len(names) != 1:
+        raise UsageError(f"{option}: say which {what}: {', '.join(names) or 'none is in the store'}")
+    wanted = name or names[0]
+    if wanted not in names:
+        raise UsageError(f"{option} {wanted}: the run has no such {what}{did_you_mean(wanted, names)}")
+    for item in found:
+        if item.name == wanted and (item.replicate == replicate or item.kind == "render"):
+            return item
+    have = sorted(item.replicate for item in found if item.name == wanted)
+    raise UsageError(f"--replicate {replicate}: {wanted} has {', '.join(map(str, have))}")
