@@ -78,7 +78,8 @@ def test_without_test_labels_it_says_what_is_left_and_refiners_are_still_trained
 def test_an_unscored_run_makes_the_refined_images(folders: Path, capsys) -> None:
     assert new() == 0
     arguments = ["run", "--suite", "mine.toml", "--store", "store", "--out", "out", "--workers", "1",
-                 "--replicates", "1", "--set", 'arms=["synthetic","refined(identity)"]', "--set", 'baselines=[]', "--set", "arm_models={}",
+                 "--replicates", "1",
+                 "--set", 'arms=["synthetic","refined(identity)"]', "--set", 'baselines=[]', "--set", "arm_models={}",
                  "--set", "refiner={}", "--set", 'models=["ssd"]', "--set", "model={}"]  # fmt: skip
     assert main(arguments) == 3, "nothing is scored, so the run is incomplete"
     assert (Path("out") / "gallery.png").is_file()

@@ -82,7 +82,8 @@ BROKEN = {
         "    def one(self, sample, context):", "    def one(self, sample, context):\n        sample.image[0] = 0",
         "labels come through untouched"),
     "a label written to": (
-        "    def one(self, sample, context):", "    def one(self, sample, context):\n        sample.labels.boxes[0] = 0",
+        "    def one(self, sample, context):",
+        "    def one(self, sample, context):\n        sample.labels.boxes[0] = 0",
         "labels come through untouched"),
     "noise by place in the batch": (
         "[self.one(s, context) for s in samples]",
