@@ -70,7 +70,7 @@ def _labels(plan: Plan, one: SetOf, images: dict[str, Any]) -> tuple[str, str]:
 
 def _scored(plan: Plan, one: SetOf, cell: Cell, images: dict[str, Any]) -> str:
     """Predict and score with the real arm's model, as its own stages do, on some images of the set."""
-    described, name = plan.models[cell.model], f"labels of {one.arm} #{one.replicate} by {cell.model} on real"
+    described, name = plan.models[cell.model], f"labels of {one.arm} by {cell.model} on real #{one.replicate}"
     run: dict[str, Any] = {
         "plugin": ["model", cell.model, described.config],
         "task": ["task", plan.task.name, plan.task.config],
@@ -113,5 +113,5 @@ def _realism(plan: Plan, one: SetOf, name: str, images: dict[str, Any], real: tu
         "real_images": real[1],
     }
     # The unrefined set is one for all replicates, and so is its stage.
-    label = f"realism of {one.arm}" + ("" if one.arm.family == "synthetic" else f" #{one.replicate}")
-    return plan.add(Stage("realism", f"{label} ({name})", spec, {"set": one.key, "real": real[0]}))
+    label = f"realism of {one.arm} ({name})" + ("" if one.arm.family == "synthetic" else f" #{one.replicate}")
+    return plan.add(Stage("realism", label, spec, {"set": one.key, "real": real[0]}))
