@@ -124,7 +124,7 @@ def test_csv_is_unrounded(tmp_path: Path) -> None:
     assert float(refined["gain_low"]) == pytest.approx(0.1 - 0.2484138, abs=1e-7)
     assert float(refined["gap_closed_high"]) == pytest.approx(0.25 + 0.2484138 / 0.4, abs=1e-7)
     assert refined["gain_sign_flip_p"] == "0.5"  # .1 + .2 + 0: four of the eight sign flips reach .3
-    assert float(refined["probability_of_improvement"]) == pytest.approx(7 / 9)  # six of nine pairs are won, two are ties
+    assert float(refined["probability_of_improvement"]) == pytest.approx(7 / 9)  # six pairs won, two ties
     assert float(refined["iqm"]) == pytest.approx(0.3)
     assert float(refined["gain_detectable"]) == pytest.approx(minimum_detectable_gain(0.1, 3))
     assert (refined["n"], refined["planned"], refined["gain_n"]) == ("3", "3", "3")
