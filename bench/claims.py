@@ -148,6 +148,11 @@ def read_claims(path: Path) -> ClaimFile:
     return replace_defaults(file)
 
 
+def find_claims(folders: Sequence[Path]) -> list[Path]:
+    """The claim files of the first of some folders that holds any."""
+    return next((found for folder in folders if (found := sorted(folder.glob("*.toml")))), [])
+
+
 def replace_defaults(file: ClaimFile) -> ClaimFile:
     """The file with its suite, task and models written into every claim that names none."""
     filled = tuple(

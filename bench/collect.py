@@ -10,11 +10,19 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.baseline import folders
+from bench.claims import Verdict, find_claims, judge, read_claims
 from bench.engines.execution import versions
 from bench.errors import BenchError
 from bench.exhibits import finished, gallery, open_set, set_key, task_pictures
+from bench.keys import key_of
 from bench.plan import Cell, Plan
 from bench.report.summary import LossCurve, RunSummary
+from bench.reported import read_reported
+from bench.resampling import read_resamples
 from bench.results import Row
 from bench.store import Store
 
@@ -75,6 +83,8 @@ def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: 
     """Everything that the report needs, read from the store."""
     suite = portable_suite(plan, out) | {"metric": headline(plan)}
     pictures, trouble = task_pictures(plan, store, results, headline(plan))
+    groups, resamples = resampled(plan, store)
+    judged, doubts = verdicts(suite, results)
     return RunSummary(
         out=out,
         suite=suite,
@@ -86,9 +96,39 @@ def summarise(plan: Plan, store: Store, results: list[Row], out: Path, command: 
         class_names=_class_names(plan, store),
         curves=curves(plan, store),
         costs=costs(plan, store),
-        notes=[*notes(plan, store), *trouble],
+        notes=[*notes(plan, store), *trouble, *doubts],
         pictures=pictures,
+        resamples=resamples,
+        test_groups=groups,
+        verdicts=judged,
     )
+
+
+def verdicts(suite: Mapping[str, Any], results: list[Row]) -> tuple[list[Verdict], list[str]]:
+    """What a run says to the papers' claims about its suite, and a note where they cannot be read.
+
+    Holm's p counts all claims of the suite. A claim file must never cost a finished run its report.
+    """
+    label = f"{suite['name']}/{suite['variant']}" if suite.get("variant") else str(suite["name"])
+    try:
+        papers = [read_claims(path) for path in find_claims([folder / "claims" for folder in folders()])]
+        judged = judge(papers, results, read_reported(), str(suite["profile"]))
+    except BenchError as error:
+        return [], [f"no claim was judged: {error}"]
+    return [verdict for verdict in judged if verdict.claim.suite == label], []
+
+
+def resampled(
+    plan: Plan, store: Store
+) -> tuple[int, dict[tuple[str, str, int], Mapping[str, NDArray[np.float64]]]]:
+    """The number of groups of test images, and each finished cell's metrics on the drawn test sets."""
+    groups, found = 0, {}
+    for cell in plan.cells:
+        if cell.score_key and store.has(cell.score_key):
+            count, values = read_resamples(store.path(cell.score_key))
+            groups = max(groups, count)
+            found[cell.model, str(cell.arm), cell.replicate] = values
+    return groups, found
 
 
 def portable_suite(plan: Plan, out: Path) -> dict[str, Any]:
@@ -116,6 +156,7 @@ def environment(plan: Plan, store: Store) -> dict[str, Any]:
         "stage_seconds": round(sum(float(meta.get("seconds", 0)) for meta in metas), 1),
         "peak_mib": max((int(meta.get("peak_mib", 0)) for meta in metas), default=0),
         "stages": len(metas),
+        "plan": key_of(sorted(plan.stages)),
     }
 
 

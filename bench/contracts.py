@@ -235,6 +235,21 @@ class Task(Plugin, ABC):
     def score(self, predictions: Path, truth: ImageSet) -> list[Score]:
         """Score the predictions that `predict` wrote. Pure: no randomness, no device, no network."""
 
+    def resample(
+        self, predictions: Path, truth: ImageSet, draws: NDArray[np.int64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """The metrics on test sets drawn from ``truth``: how sure they are for other test images (`bench.resampling`).
+
+        Args:
+            predictions, truth: as for `score`, and as pure.
+            draws: (B, N), how often each of the N images of ``truth`` is in each of B sets. A row of ones is ``truth``.
+
+        Returns:
+            Metric -> (B,) values, NaN where a set has nothing to score. A metric that is left out is "not available"
+            in the report; that is all of them by default.
+        """
+        return {}
+
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """Pictures of what one model of a run predicts, for the report; none for a task that has nothing to show.
 

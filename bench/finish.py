@@ -12,6 +12,8 @@ from typing import Any
 import tomli_w
 
 from bench import collect
+from bench.baseline import folders
+from bench.claims import find_claims
 from bench.keys import key_of
 from bench.plan import Plan
 from bench.plugins import source_digest
@@ -58,7 +60,8 @@ def finish(plan: Plan, store: Store, out: Path, command: str, reasons: dict[str,
     results = collect.rows(plan, store, reasons)
     suite = collect.portable_suite(plan, out)
     mark = out / ".report.json"
-    digest = key_of([[repr(row) for row in results], suite, sorted(plan.stages), source_digest()])
+    claims = [path.read_bytes().hex() for path in find_claims([folder / "claims" for folder in folders()])]
+    digest = key_of([[repr(row) for row in results], suite, sorted(plan.stages), source_digest(), claims])
     done = Finished(out, results, collect.headline(plan))
     if mark.exists() and mark.read_text() == digest and (out / "index.html").exists():
         return done

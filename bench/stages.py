@@ -15,6 +15,7 @@ from bench.describe import construct
 from bench.errors import DataError
 from bench.formats.layout import ImageSetWriter, open_image_set
 from bench.plan import Stage
+from bench.resampling import write_resamples
 from bench.samples import ImageSet, Labels, Sample
 from bench.seeds import derive
 from bench.store import Store
@@ -156,10 +157,12 @@ def _predict(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
 def _score(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     task = _plugin(stage, "task")
     truth = open_image_set(store.path(stage.inputs["test"]))
-    scores = task.score(store.path(stage.inputs["predictions"]), truth)
+    predictions = store.path(stage.inputs["predictions"])
+    scores = task.score(predictions, truth)
     (context.directory / "scores.json").write_text(
         json.dumps({score.metric: score.value for score in scores}, indent=1)
     )
+    write_resamples(context.directory, task, predictions, truth)
     return {"count": len(truth)}
 
 

@@ -101,15 +101,53 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
+def group_draws(groups: Sequence[Any], resamples: int, seed: int = 0) -> NDArray[np.int64]:
+    """Test sets drawn again, group by group: (resamples, N), how often each of N items is in each of them.
+
+    Groups are drawn with replacement, as many as there are, each with all of its items: images of one scene are alike,
+    so the scene is what another test set would have had another one of (Davison and Hinkley 1997, Bootstrap Methods
+    and their Application, section 3.8; for model evaluations Miller 2024, arXiv:2411.00640).
+
+    Args:
+        groups: the group of each item.
+        resamples: how many sets are drawn.
+        seed: of the draws; the result is a pure function of the arguments.
+    """
+    index = {name: position for position, name in enumerate(dict.fromkeys(groups))}
+    if not index:
+        return np.zeros((resamples, 0), np.int64)
+    member = np.asarray([index[name] for name in groups])
+    count = len(index)
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)[:, member]
+
+
+def bootstrap_interval(mean: float, resampled: ArrayLike, groups: int, level: float = 0.95) -> Interval:
+    """A percentile interval from the values that a statistic takes on resampled sets.
+
+    It is too narrow for few groups and is expanded as in Hesterberg (2015), The American Statistician 69(4)
+    (arXiv:1411.5279), so that on symmetric data it comes close to the t interval.
+
+    Args:
+        mean: the statistic on the set itself.
+        resampled: its values on the sets that `group_draws` drew; NaN where one had nothing to measure.
+        groups: how many groups were drawn from; fewer than two give no interval.
+        level: nominal coverage.
+    """
+    values = np.asarray(resampled, np.float64)
+    values = values[np.isfinite(values)]
+    if groups < 2 or not values.size:
+        return Interval(mean, math.nan, math.nan)
+    tail = float(stats.norm.cdf(math.sqrt(groups / (groups - 1)) * stats.t.ppf((1 - level) / 2, groups - 1)))
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Interval(mean, float(low), float(high))
+
+
 def cluster_bootstrap(
     differences: ArrayLike, groups: Sequence[Any], level: float = 0.95, resamples: int = 4000, seed: int = 0
 ) -> Interval:
     """Mean paired difference over test images, with an interval from resampling whole groups (scenes or sequences).
 
-    Images of one scene are alike, so the group is what is drawn with replacement (Davison and Hinkley 1997, Bootstrap
-    Methods and their Application, section 3.8; for model evaluations Miller 2024, arXiv:2411.00640). The percentile
-    interval is too narrow for few groups and is expanded as in Hesterberg (2015), The American Statistician 69(4)
-    (arXiv:1411.5279), so that on symmetric data it comes close to the t interval.
+    `bootstrap_interval` of the means over the sets of `group_draws`.
     It says how sure the gain of these trained models is for other test images, nothing about other seeds.
 
     Args:
@@ -124,18 +162,8 @@ def cluster_bootstrap(
         raise ValueError(f"{x.size} differences, but {len(groups)} groups")
     if x.size == 0:
         return Interval(math.nan, math.nan, math.nan)
-    index = {name: position for position, name in enumerate(dict.fromkeys(groups))}
-    member = np.asarray([index[name] for name in groups])
-    count = len(index)
-    mean = float(x.mean())
-    if count < 2:
-        return Interval(mean, math.nan, math.nan)
-    sums, sizes = np.bincount(member, x, count), np.bincount(member, minlength=count).astype(np.float64)
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    means = (draws @ sums) / (draws @ sizes)
-    tail = float(stats.norm.cdf(math.sqrt(count / (count - 1)) * stats.t.ppf((1 - level) / 2, count - 1)))
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(mean, float(low), float(high))
+    draws = group_draws(groups, resamples, seed)
+    return bootstrap_interval(float(x.mean()), (draws @ x) / draws.sum(1), len(set(groups)), level)
 
 
 def iqm(values: ArrayLike) -> float:

@@ -167,14 +167,29 @@ class SupervisedTask(Task):
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         np.savez(context.directory / "predictions.npz", **arrays)  # type: ignore[arg-type]
 
+    def measure_draws(
+        self, predictions: Arrays, truth: ImageSet, draws: NDArray[np.int64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """As `measure`, on test sets drawn from ``truth``; see `bench.contracts.Task.resample`."""
+        return {}
+
     def score(self, predictions: Path, truth: ImageSet) -> list[Score]:
         """Score the folder that `predict` wrote into; raises `DataError` when an image has no prediction."""
+        return self.measure(self._read(predictions, truth), truth)
+
+    def resample(
+        self, predictions: Path, truth: ImageSet, draws: NDArray[np.int64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """See `bench.contracts.Task.resample`."""
+        return self.measure_draws(self._read(predictions, truth), truth, draws)
+
+    def _read(self, predictions: Path, truth: ImageSet) -> Arrays:
         with np.load(predictions / "predictions.npz", allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         for name, array in arrays.items():
             if len(array) != len(truth):
                 raise DataError(f"{predictions}: {len(array)} predictions of {name} for {len(truth)} images")
-        return self.measure(arrays, truth)
+        return arrays
 
     def spec(self, data: ImageSet) -> DataSpec:
         """What networks are told of the data; a task whose networks must know more derives from `DataSpec`."""

@@ -40,13 +40,13 @@ def register(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print every claim; the exit code is 0 whatever the verdicts are, because a claim that fails is a result."""
     from bench.baseline import folders
-    from bench.claims import judge, read_claims
+    from bench.claims import find_claims, judge, read_claims
     from bench.errors import UsageError, did_you_mean
     from bench.reported import read_reported
     from bench.results import read_rows
 
     claim_folders = [args.claims] if args.claims else [folder / "claims" for folder in folders()]
-    files = next((found for folder in claim_folders if (found := sorted(folder.glob("*.toml")))), [])
+    files = find_claims(claim_folders)
     if not files:
         raise UsageError(f"{claim_folders[0]}: no claim file (*.toml) in it; name a folder with --claims")
     papers = [read_claims(path) for path in files]

@@ -11,17 +11,20 @@ from bench.report.csv_table import table_csv
 from bench.report.gallery import build_gallery, label_words, write_sheet
 from bench.report.markdown import markdown
 from bench.report.page import Picture, download, picture_of_file, picture_of_sheet, render_page
+from bench.report.plot_claims import plot_claims
 from bench.report.plot_classes import plot_classes
+from bench.report.plot_costs import plot_costs
 from bench.report.plot_gains import plot_gains
 from bench.report.plot_hybrid import plot_hybrid
 from bench.report.plot_losses import plot_losses
+from bench.report.plot_slopes import plot_slopes
 from bench.report.summary import RunSummary
 from bench.report.task_pictures import write_pictures
 from bench.report.words import real_label
 from bench.reported import Reported, chosen, read_reported
 from bench.results import rows_csv
 
-PLOTS = ("gains", "hybrid", "classes", "losses")
+PLOTS = ("gains", "claims", "slopes", "hybrid", "costs", "classes", "losses")
 
 
 def build_report(summary: RunSummary) -> None:
@@ -46,7 +49,7 @@ def build_report(summary: RunSummary) -> None:
     _write(summary.out / "index.html", page)
 
 
-def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[list[Picture], list[str]]:
+def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[dict[str, Picture], list[str]]:
     folder = cells.summary.out / "plots"
     for stale in folder.glob("*.png"):
         stale.unlink()
@@ -54,7 +57,10 @@ def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[list[Picture], li
     notes = plot_losses(cells.summary.curves, folder / "losses.png")
     drawn = {
         "gains": plot_gains(cells, folder / "gains.png"),
+        "claims": plot_claims(cells, cells.summary.verdicts, folder / "claims.png"),
+        "slopes": plot_slopes(cells, folder / "slopes.png"),
         "hybrid": plot_hybrid(cells, figures, folder / "hybrid.png"),
+        "costs": plot_costs(cells, folder / "costs.png"),
         "classes": plot_classes(cells, folder / "classes.png"),
         "losses": (folder / "losses.png").exists(),
     }
@@ -64,6 +70,24 @@ def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[list[Picture], li
             f"Gains in {cells.metric} on {real}. Bars: 95 % t interval; small dots: the replicates’ differences; right "
             "of the line is better. A hollow diamond is a control, which must lie on the line; any other hollow mark "
             "has one replicate and no interval.",
+        ),
+        "claims": (
+            "Gain and limit of every claim that this run tested",
+            f"A panel for each sentence of the papers, on {real} as everything here. Bars: 95 % t interval; small "
+            "dots: the replicates’ differences; dashed: the limit of the claim, its margin included. Filled disc: the "
+            "whole interval lies on the claim’s side; cross: on the other; hollow: it includes the limit, or there is "
+            "no interval.",
+        ),
+        "slopes": (
+            "Paired values of every replicate, from the reference arm to each arm",
+            f"{cells.metric} on {real}. Each thin line is one replicate, from {cells.reference} (open disc) to the "
+            "arm: both share every seed, so that lines which rise together are a gain however far apart they start.",
+        ),
+        "costs": (
+            "Gain of every refiner against what it costs",
+            f"Gains in {cells.metric} on {real} against the mean seconds of fitting a refiner and refining, once a "
+            "replicate for all models; time is on a logarithmic axis. Up and to the left is better. Hollow: one "
+            "replicate, no interval. The time of training the models themselves is the same in every arm.",
         ),
         "hybrid": (
             "Score against the number of images added to the real ones",
@@ -90,7 +114,7 @@ def _plots(cells: Cells, figures: Sequence[Reported]) -> tuple[list[Picture], li
             caption = caption.replace(f"Gains in {cells.metric}", f"Gains in {metric}", 1)
             first = {key: pictures[key] for key in pictures if key.startswith("gains")}
             pictures = {**first, f"gains-{metric}": picture_of_file(path, title, caption), **pictures}
-    return list(pictures.values()), notes
+    return pictures, notes
 
 
 def _gallery(summary: RunSummary) -> Picture | None:

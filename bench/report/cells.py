@@ -12,7 +12,7 @@ import numpy as np
 from bench.arms import Arm, parse_arm
 from bench.report.summary import RunSummary
 from bench.results import Row
-from bench.statistics import Interval, gap_closed, paired_t_interval, sign_flip_p, t_interval
+from bench.statistics import Interval, bootstrap_interval, gap_closed, paired_t_interval, sign_flip_p, t_interval
 
 NONE = Interval(math.nan, math.nan, math.nan)
 
@@ -30,11 +30,19 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Paired differences to another arm, signed so that positive is better whatever the metric's direction."""
+    """Paired differences to another arm, signed so that positive is better whatever the metric's direction.
+
+    Attributes:
+        against: the other arm.
+        interval: the mean over replicates with its t interval.
+        differences: one a replicate.
+        test_images: the same mean with its interval over test images; NaN ends where it is not available.
+    """
 
     against: str
     interval: Interval
     differences: tuple[float, ...]
+    test_images: Interval = NONE
 
     @property
     def n(self) -> int:
@@ -140,8 +148,29 @@ class Cells:
         """Paired differences of two arms of a model over the replicates that both have."""
         ours, theirs = self.values(model, arm, metric), self.values(model, against, metric)
         sign = 1 if self.higher_is_better(metric) else -1
-        differences = tuple(sign * (ours[r] - theirs[r]) for r in ours if r in theirs)
-        return Comparison(against, paired_t_interval(differences), differences) if differences else None
+        shared = [replicate for replicate in ours if replicate in theirs]
+        differences = tuple(sign * (ours[r] - theirs[r]) for r in shared)
+        if not differences:
+            return None
+        interval = paired_t_interval(differences)
+        over_images = self._over_test_images((model, arm, against, metric), shared, interval.mean)
+        return Comparison(against, interval, differences, over_images)
+
+    def _over_test_images(self, names: tuple[str, str, str, str], replicates: Sequence[int], mean: float) -> Interval:
+        """The paired bootstrap of a mean gain over test images, whole groups together; the replicates are given."""
+        model, arm, against, metric = names
+        resamples, drawn = self.summary.resamples, []
+        for replicate in replicates:
+            pair = [resamples.get((model, name, replicate), {}).get(metric) for name in (arm, against)]
+            if pair[0] is None or pair[1] is None:
+                return NONE
+            drawn.append(pair[0] - pair[1])
+        gains = np.mean(drawn, 0) * (1 if self.higher_is_better(metric) else -1)
+        return bootstrap_interval(mean, gains, self.summary.test_groups)
+
+    def resampled(self, metric: str) -> bool:
+        """Whether any cell knows a metric's values on the drawn test sets."""
+        return any(metric in values for values in self.summary.resamples.values())
 
     def entry(self, model: str, arm: str, metric: str | None = None) -> Entry:
         """The figures of one model and arm (computed once)."""

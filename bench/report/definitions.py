@@ -24,6 +24,7 @@ def definitions(cells: Cells) -> dict[str, str]:
         "camera. A gain here shows that a method can close a gap of this kind; it is no measurement on photographs.",
         "photographs": "Photographs: the “real” images were taken by a camera.",
     }[summary.real_kind]
+    groups = f" ({summary.test_groups} here)" if summary.test_groups else ""
     return {
         "real": real,
         "model": "One network of the task, trained from the same starting point in every arm.",
@@ -43,6 +44,11 @@ def definitions(cells: Cells) -> dict[str, str]:
         "gain": f"Mean paired difference to the arm “{cells.reference}” over replicates, signed so that positive is "
         "better, with its 95 % t interval in brackets and n, the number of pairs. Not corrected for the number of "
         "comparisons shown.",
+        "over test images": "Another 95 % interval of the same gain: the test images are drawn again many times, whole "
+        f"groups (scenes or sequences) together{groups}, the same draws for both arms. It says how sure the gain of "
+        "these trained models is for other test images, and nothing about other seeds; the t interval says how sure it "
+        "is for other seeds, and nothing about other images. The two are never mixed, and marks follow the t interval. "
+        "“not available”: the task cannot resample this metric.",
         "over real": "The same against the arm “real”, for hybrids: what the added images bring to labelled real ones.",
         "gap closed": f"(arm − {cells.reference}) / (real − {cells.reference}) with Fieller’s 95 % interval; "
         "“unbounded” where the gap itself is not established. Only for arms without labelled real images.",

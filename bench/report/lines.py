@@ -22,6 +22,7 @@ class Line:
     n: str
     mean: str
     gain: str
+    test_images: str
     over_real: str
     over_real_state: str
     gap: str
@@ -45,19 +46,20 @@ class Line:
 
 
 HEADINGS = (
-    "arm", "metric", "n", "gain", "over real", "gap closed", "images", "steps", "time per cell", "refiner", "reported",
-)
+    "arm", "metric", "n", "gain", "over test images", "over real", "gap closed", "images", "steps", "time per cell",
+    "refiner", "reported",
+)  # fmt: skip
 
 
 def lines(
     cells: Cells, model: str, figures: Sequence[Reported], sweep: bool = False, metric: str | None = None
 ) -> list[Line]:
     """The lines of one model by a metric, the headline one unless another is named."""
-    numbers = numbers_of(cells, metric)
-    return [_line(cells, entry, numbers, figures) for entry in cells.entries(model, metric, sweep=sweep)]
+    numbers, name = numbers_of(cells, metric), metric or cells.metric
+    return [_line(cells, entry, numbers, figures, name) for entry in cells.entries(model, metric, sweep=sweep)]
 
 
-def _line(cells: Cells, entry: Entry, numbers: Numbers, figures: Sequence[Reported]) -> Line:
+def _line(cells: Cells, entry: Entry, numbers: Numbers, figures: Sequence[Reported], metric: str) -> Line:
     summary, planned = cells.summary, entry.n + len(entry.troubles)
     control = cells.is_control(entry.arm)
     return Line(
@@ -66,6 +68,7 @@ def _line(cells: Cells, entry: Entry, numbers: Numbers, figures: Sequence[Report
         n=f"{entry.n}" if not entry.troubles else f"{entry.n} of {planned}",
         mean=numbers.mean(entry.mean),
         gain="reference" if str(entry.arm) == cells.reference else numbers.gain(entry.gain),
+        test_images=_test_images(cells, entry, numbers, metric),
         over_real=numbers.gain(entry.versus_real) if entry.arm.family == "hybrid" else "—",
         over_real_state=verdict(entry.versus_real) if entry.arm.family == "hybrid" else "none",
         gap=percent(entry.gap),
@@ -77,6 +80,13 @@ def _line(cells: Cells, entry: Entry, numbers: Numbers, figures: Sequence[Report
         trouble="; ".join(f"{group.status}: {group.reason}" for group in grouped(entry.troubles)),
         control=control,
     )
+
+
+def _test_images(cells: Cells, entry: Entry, numbers: Numbers, metric: str) -> str:
+    """The gain's interval over test images alone: the estimate is the gain's, and the two intervals are never mixed."""
+    if entry.gain is None:
+        return "—"
+    return numbers.bounds(entry.gain.test_images) or ("—" if cells.resampled(metric) else "not available")
 
 
 def reported_text(figures: Sequence[Reported], paper: str, entry: Entry, most: int = 2) -> str:

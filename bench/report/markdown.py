@@ -43,7 +43,9 @@ def markdown(cells: Cells, figures: Sequence[Reported]) -> str:
     out += [f"Marks: {'; '.join(f'{mark} {text}' for mark, text in MARK_MEANINGS.items())}."]
     out += [
         f"“gain” is the mean paired difference to “{cells.reference}”, positive is better, with its 95 % t interval "
-        "and the number of pairs; “over real” is the same against the real arm, for hybrids; “±” is half the width of "
+        "and the number of pairs; “over test images” is another interval of the same gain, from drawing the test "
+        "images again (whole scenes together), and is never mixed with the first; “over real” is the gain over real "
+        "images, for hybrids; “±” is half the width of "
         "such an interval; “gap closed” has Fieller’s 95 % interval; "
         "“reported” figures are the paper’s own, on its own data.",
         "",
@@ -52,12 +54,12 @@ def markdown(cells: Cells, figures: Sequence[Reported]) -> str:
 
 
 def _markdown_table(headings: Sequence[str], table: Sequence[Line]) -> list[str]:
-    rows = [_row(headings), _row(["---", *["---:"] * 9, "---"])]
+    rows = [_row(headings), _row(["---", *["---:"] * 10, "---"])]
     for line in table:
         gain = line.gain if line.gain in ("reference", "—") else f"{line.mark} {line.gain}"
         mean = f"{line.mean} ({line.trouble})" if line.trouble and line.mean == "—" else line.mean
         over_real = f"{line.over_real_mark} {line.over_real}" if line.over_real != "—" else "—"
-        tail = [over_real, line.gap, line.images, line.steps, line.time, line.refiner, line.reported]
+        tail = [line.test_images, over_real, line.gap, line.images, line.steps, line.time, line.refiner, line.reported]
         rows.append(_row([line.arm, mean, line.n, gain, *tail]))
     return rows
 

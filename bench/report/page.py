@@ -18,11 +18,16 @@ from PIL import Image
 
 from bench.report.answer import build_answer, numbers_of
 from bench.report.cells import Cells
+from bench.report.claim_lines import claim_lines
 from bench.report.definitions import MARK_MEANINGS, definitions
 from bench.report.lines import grouped, lines, other_metrics, spreads
+from bench.report.plot_costs import device_hours
 from bench.report.words import real_label, replicates, seconds
 from bench.reported import Reported
 from bench.samples import U8
+
+OWN_SECTIONS = ("claims", "costs")
+"""Plots that stand beside the table of the same numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ def download(name: str, text: str) -> Download:
 def render_page(
     cells: Cells,
     figures: Sequence[Reported],
-    plots: Sequence[Picture],
+    plots: Mapping[str, Picture],
     gallery: Picture | None,
     downloads: Sequence[Download],
     notes: Sequence[str],
@@ -108,7 +113,11 @@ def render_page(
         "others": other_metrics(cells),
         "downloads": downloads,
         "troubles": grouped(cells.all_troubles()),
-        "plots": plots,
+        "model_names": list(cells.models),
+        "claims": claim_lines(summary.verdicts),
+        "plots": [plot for name, plot in plots.items() if name not in OWN_SECTIONS],
+        **{f"{name}_plot": plots.get(name) for name in OWN_SECTIONS},
+        "hours": device_hours(cells),
         "sweeps": sweeps,
         "gallery": gallery,
         "seen": seen,
@@ -130,9 +139,10 @@ def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
     always = ("answer", "command", "table", "definitions")
     names = {
         "answer": "Answer", "command": "Command", "table": "Table", "troubles": "Cells without a value",
-        "plots": "Plots", "sweeps": "Hybrid curve", "gallery": "Gallery", "seen": "What the models see",
+        "claims": "Claims", "plots": "Plots", "sweeps": "Hybrid curve", "gallery": "Gallery",
+        "seen": "What the models see",
         "costs": "Costs", "notes": "Notes",
-        "reported": "Reported", "definitions": "Words and marks", "environment": "Environment",
+        "reported": "Reported", "definitions": "Words and marks", "environment": "Provenance",
     }  # fmt: skip
     ids = {"sweeps": "sweep"}
     return [(ids.get(key, key), text) for key, text in names.items() if key in always or context[key]]
@@ -144,6 +154,7 @@ def _costs(cells: Cells) -> list[dict[str, Any]]:
         {
             "refiner": name,
             "time": seconds(cost),
+            "hours": f"{cost / 3600:.2g}",
             "gains": [numbers.gain(cells.entry(model, f"refined({name})").gain) for model in cells.models],
         }
         for name, cost in sorted(cells.summary.costs.items(), key=lambda item: item[1])

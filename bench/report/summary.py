@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.claims import Verdict
 from bench.results import Row
 from bench.samples import U8, RealKind
 from bench.showing import TaskPicture
@@ -63,6 +64,10 @@ class RunSummary:
         costs: refiner -> mean seconds of fit and refine over replicates.
         notes: lines to show as they are (what a refiner says about its run, why something was skipped).
         pictures: what the task drew of its predictions.
+        resamples: (model, arm, replicate) -> metric -> its values on the drawn test sets (`bench.resampling`); draw b
+            is the same test set in every cell.
+        test_groups: how many groups of test images were drawn from.
+        verdicts: what this run says to the sentences of the papers that are about its suite.
         reported: a file of reported figures; None takes the one that comes with the project.
     """
 
@@ -78,4 +83,7 @@ class RunSummary:
     costs: Mapping[str, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
     pictures: Sequence[TaskPicture] = ()
+    resamples: Mapping[tuple[str, str, int], Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
+    test_groups: int = 0
+    verdicts: Sequence[Verdict] = ()
     reported: Path | None = None

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,10 +15,11 @@ from torch.nn import functional as F
 from bench.contracts import Score
 from bench.errors import DataError
 from bench.learning import Targets
+from bench.resampling import ratio
 from bench.samples import ImageSet
 from bench.showing import Showing, TaskPicture
 from tasks.avoidance.flying import Flight, Lattice, Quadcopter, fly, lattices
-from tasks.avoidance.metrics import direction_accuracy, distance_error
+from tasks.avoidance.metrics import direction_accuracy, distance_error, distance_errors, right_directions
 from tasks.avoidance.model import FanSpec
 from tasks.avoidance.pictures import avoidance_pictures
 from tasks.avoidance.steering import Steering
@@ -141,9 +143,7 @@ class Avoidance(SupervisedTask):
 
     def measure(self, predictions: Arrays, truth: ImageSet) -> list[Score]:
         """The metrics of the class; those of flights only where the set is one of lattices."""
-        true, predicted = self.targets(truth)["free"], np.asarray(predictions["free"], np.float64)
-        if predicted.shape != true.shape:
-            raise DataError(f"{predicted.shape[1:]} free distances predicted, the truth has {true.shape[1:]} an image")
+        predicted, true = self._distances(predictions, truth)
         steering = self.steering
         scores = [
             Score("direction_accuracy", direction_accuracy(steering, predicted, true, self.config.tolerance)),
@@ -154,6 +154,31 @@ class Avoidance(SupervisedTask):
             scores.append(Score("metres_flown", float(np.mean([flight.metres for flight in flown]))))
             scores.append(Score("collision_rate", float(np.mean([flight.collided for flight in flown]))))
         return scores
+
+    def measure_draws(
+        self, predictions: Arrays, truth: ImageSet, draws: NDArray[np.int64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """Means over views, and over flights; a course's flights count as often as its views, which are one group."""
+        predicted, true = self._distances(predictions, truth)
+        found = {
+            "direction_accuracy": ratio(draws, right_directions(self.steering, predicted, true, self.config.tolerance)),
+            "distance_error": ratio(draws, distance_errors(predicted, true, self.config.reach).mean(1)),
+        }
+        flown = np.zeros((len(true), 3))
+        for lattice, flights in self.flights(predicted, truth):
+            # What belongs to the course stands at one of its views: they are drawn together or not at all.
+            flown[lattice.views[0]] = [sum(f.metres for f in flights), sum(f.collided for f in flights), len(flights)]
+        if flown.any():
+            found["metres_flown"] = ratio(draws, flown[:, 0], flown[:, 2])
+            found["collision_rate"] = ratio(draws, flown[:, 1], flown[:, 2])
+        return found
+
+    def _distances(self, predictions: Arrays, truth: ImageSet) -> tuple[NDArray[np.float64], NDArray[Any]]:
+        """Predicted and true, (N, K) metres; raises `DataError` where their shapes differ."""
+        true, predicted = self.targets(truth)["free"], np.asarray(predictions["free"], np.float64)
+        if predicted.shape != true.shape:
+            raise DataError(f"{predicted.shape[1:]} free distances predicted, the truth has {true.shape[1:]} an image")
+        return predicted, true
 
     def flights(self, free: np.ndarray[Any, Any], truth: ImageSet) -> list[tuple[Lattice, list[Flight]]]:
         """Every course of a set of lattices with its flights, one from each start that is free; pure.

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from bench.contracts import Score
 from bench.errors import DataError
 from bench.learning import Targets
+from bench.resampling import ratio
 from bench.samples import ImageSet
 from bench.showing import Showing, TaskPicture
 from tasks.depth.metrics import METRICS, Crop, image_errors
@@ -100,7 +102,22 @@ class Depth(SupervisedTask):
 
     def measure(self, predictions: Arrays, truth: ImageSet) -> list[Score]:
         """Each metric per image, then the mean over images that have a pixel to score."""
-        config, rows = self.config, []
+        errors, scored = self._errors(predictions, truth)
+        return [Score(name, float(errors[scored, k].mean())) for k, name in enumerate(METRICS)]
+
+    def measure_draws(
+        self, predictions: Arrays, truth: ImageSet, draws: NDArray[np.int64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """All metrics are means over the images that have a pixel to score."""
+        errors, scored = self._errors(predictions, truth)
+        return {name: ratio(draws, errors[:, k], scored) for k, name in enumerate(METRICS)}
+
+    def _errors(self, predictions: Arrays, truth: ImageSet) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """(N, metrics) of each image, and (N,) whether it has a pixel to score; raises `DataError` where none has one.
+
+        Rows of images without such a pixel are 0.
+        """
+        config, rows, scored = self.config, np.zeros((len(truth), len(METRICS))), np.zeros(len(truth), np.bool_)
         for index, predicted in enumerate(predictions["depth"]):
             depth = truth.labels(index).depth
             if depth is None or depth.shape != predicted.shape:
@@ -112,14 +129,14 @@ class Depth(SupervisedTask):
                 median_scaling=config.median_scaling,
             )
             if errors is not None:
-                rows.append(errors)
-        if not rows:
+                rows[index], scored[index] = [errors[name] for name in METRICS], True
+        if not scored.any():
             cap = config.cap or config.max_depth
             raise DataError(
                 f"no pixel of the test images is between {config.min_depth} and {cap} m deep (crop: {config.crop}); "
                 "check train.min_depth, train.cap, and the scale of the depth files"
             )
-        return [Score(name, float(np.mean([row[name] for row in rows]))) for name in METRICS]
+        return rows, scored
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.depth.pictures`."""

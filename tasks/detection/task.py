@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -20,6 +22,7 @@ from tasks.detection.batches import TrainingImages, as_input, image_tensor
 from tasks.detection.evaluation import coco_scores
 from tasks.detection.model import DetectionModel, Detections, Limits
 from tasks.detection.pictures import detection_pictures
+from tasks.detection.resampling import resampled_scores
 from tasks.optimization import Schedule, learning_rate_factor, make_optimizer, set_learning_rate
 
 
@@ -115,8 +118,13 @@ class Detection(Task):
 
     def score(self, predictions: Path, truth: ImageSet) -> list[Score]:
         """COCO figures of ``predictions`` (the folder that `predict` wrote into, or the JSON file itself)."""
-        file = predictions / "predictions.json" if predictions.is_dir() else predictions
-        return coco_scores(json.loads(file.read_text()), truth)
+        return coco_scores(read_results(predictions), truth)
+
+    def resample(
+        self, predictions: Path, truth: ImageSet, draws: NDArray[np.int64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """See `tasks.detection.resampling.resampled_scores`."""
+        return resampled_scores(read_results(predictions), truth, draws)
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.detection.pictures`."""
@@ -133,6 +141,13 @@ class Detection(Task):
             module = model.build(len(data.class_names), data.size).to(context.device)
         # Channels last: 15 to 25 % faster convolutions on AVX-512, and what tensor cores want.
         return module.to(memory_format=torch.channels_last)
+
+
+def read_results(predictions: Path) -> list[dict[str, Any]]:
+    """The result list of the folder that `predict` wrote into, or of the JSON file itself."""
+    file = predictions / "predictions.json" if predictions.is_dir() else predictions
+    results: list[dict[str, Any]] = json.loads(file.read_text())
+    return results
 
 
 def coco_results(image_id: int, detections: Detections, size: tuple[int, int]) -> list[dict[str, Any]]:

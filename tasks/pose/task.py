@@ -13,6 +13,7 @@ from torch import Tensor
 from bench.contracts import Score
 from bench.errors import DataError, LabelsHiddenError
 from bench.learning import Targets
+from bench.resampling import ratio
 from bench.samples import ImageSet
 from bench.showing import Showing, TaskPicture
 from tasks.pose.losses import classification_loss, orientation_loss
@@ -91,6 +92,16 @@ class Pose(SupervisedTask):
             if chosen.any():
                 scores.append(Score(f"accuracy/{name}", accuracy(predicted[chosen], classes[chosen])))
         return scores
+
+    def measure_draws(
+        self, predictions: Arrays, truth: ImageSet, draws: NDArray[np.int64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """``accuracy`` and ``angle_error`` are means over images."""
+        quaternions = quaternions_of(truth)
+        found = {"accuracy": ratio(draws, predictions["classes"] == classes_of(truth))}
+        if quaternions is not None and "quaternion" in predictions:
+            found["angle_error"] = ratio(draws, angle_errors(predictions["quaternion"], quaternions))
+        return found
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.pose.pictures`."""

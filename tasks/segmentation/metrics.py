@@ -36,19 +36,24 @@ def confusion_matrix(prediction: NDArray[Any], truth: NDArray[Any], classes: int
     return np.bincount(true * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
-def set_confusion(predictions: NDArray[np.uint8], truth: ImageSet) -> NDArray[np.int64]:
-    """The confusion matrix of (N, H, W) predicted classes over a whole set; raises `DataError` that names an image."""
+def image_confusions(predictions: NDArray[np.uint8], truth: ImageSet) -> NDArray[np.int64]:
+    """(N, K, K): the confusion matrix of each image's (H, W) predicted classes; `DataError` names a faulty image."""
     if "semantic" not in truth.has:
         raise DataError("the test images have no semantic maps; segmentation cannot be scored against them")
-    total = np.zeros((len(truth.class_names),) * 2, np.int64)
+    counts = np.zeros((len(truth), *(len(truth.class_names),) * 2), np.int64)
     for index, record in enumerate(truth.records):
         semantic = truth.labels(index).semantic
         assert semantic is not None
         try:
-            total += confusion_matrix(predictions[index], semantic, len(truth.class_names))
+            counts[index] = confusion_matrix(predictions[index], semantic, len(truth.class_names))
         except ValueError as error:
             raise DataError(f"{record.label_path('semantic')}: {error}; predict again, or mend the map") from None
-    return total
+    return counts
+
+
+def set_confusion(predictions: NDArray[np.uint8], truth: ImageSet) -> NDArray[np.int64]:
+    """The confusion matrix over a whole set, the sum of `image_confusions`."""
+    return np.asarray(image_confusions(predictions, truth).sum(0))
 
 
 def confusion_scores(confusion: NDArray[np.int64], class_names: Sequence[str]) -> list[Score]:

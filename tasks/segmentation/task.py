@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,10 +15,11 @@ from torch.nn import functional as F
 from bench.contracts import Score
 from bench.errors import DataError
 from bench.learning import Targets
+from bench.resampling import ratio
 from bench.samples import ImageSet
 from bench.showing import Showing, TaskPicture
 from tasks.segmentation.augmentation import augmented
-from tasks.segmentation.metrics import VOID, confusion_scores, set_confusion
+from tasks.segmentation.metrics import VOID, confusion_scores, image_confusions, set_confusion
 from tasks.segmentation.model import MAIN, Outputs
 from tasks.segmentation.pictures import segmentation_pictures
 from tasks.supervised import Arrays, SupervisedTask
@@ -102,6 +104,17 @@ class Segmentation(SupervisedTask):
     def measure(self, predictions: Arrays, truth: ImageSet) -> list[Score]:
         """See `tasks.segmentation.metrics.confusion_scores`."""
         return confusion_scores(set_confusion(predictions["semantic"], truth), truth.class_names)
+
+    def measure_draws(
+        self, predictions: Arrays, truth: ImageSet, draws: NDArray[np.int64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """Both metrics from each image's confusion matrix, which add up over the images of a set."""
+        counts = image_confusions(predictions["semantic"], truth)
+        both = np.diagonal(counts, axis1=1, axis2=2)
+        return {
+            "mIoU": ratio(draws, both, counts.sum(1) + counts.sum(2) - both),
+            "pixel_accuracy": ratio(draws, both.sum(1), counts.sum((1, 2))),
+        }
 
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.segmentation.pictures`."""

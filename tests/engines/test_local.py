@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bench import collect, plugins
+from bench.engines.execution import execute
 from bench.engines.local import Event, Failures, run_plan
 from bench.plan import Plan
 from bench.store import Store
@@ -46,6 +47,25 @@ def test_a_run_yields_every_cell_and_the_control_gains_nothing(toy_plan: Planner
     meta = store.meta(plan.cells[0].train_key)
     assert meta["seconds"] >= 0
     assert meta["peak_mib"] > 10
+
+
+def test_neither_the_order_of_arms_nor_of_workers_changes_a_value(
+    toy_plan: Planner, store: Store, tmp_path: Path
+) -> None:
+    """Everything but costs agrees to the last digit, whoever computed it when."""
+    other = Store(tmp_path / "other")
+    other.root.mkdir()
+    plan = toy_plan()
+    turned = toy_plan(f"arms={list(plan.suite.arms)[::-1]}")
+    assert run(plan, store, workers=2).reasons == {}
+    for stage in turned.stages.values():
+        assert execute(stage, other, device="cpu", progress=lambda _: None).status == "done"
+    made = [[entry["label"] for entry in one.history()] for one in (store, other)]
+    assert made[0] != made[1], "the two runs must really go another way"
+    assert sorted(made[0]) == sorted(made[1])
+    assert values(plan, store) == values(turned, other)
+    for key in plan.stages:
+        assert store.meta(key)["files"] == other.meta(key)["files"], plan.stages[key].label
 
 
 def test_a_second_run_computes_nothing(toy_plan: Planner, store: Store) -> None:

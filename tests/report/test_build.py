@@ -55,7 +55,7 @@ class Page(HTMLParser):
 
 def test_every_file_is_written(built: RunSummary) -> None:
     names = {str(path.relative_to(built.out)) for path in built.out.rglob("*") if path.is_file()}
-    plots = {f"plots/{name}.png" for name in ("gains", "hybrid", "losses", "classes")}
+    plots = {f"plots/{name}.png" for name in ("gains", "claims", "slopes", "hybrid", "costs", "losses", "classes")}
     assert names == {"table.md", "table.csv", "index.html", "gallery.png", "losses.csv"} | plots
     for name in plots:
         with Image.open(built.out / name) as image:
@@ -73,7 +73,7 @@ def test_page_is_self_contained(built: RunSummary) -> None:
         assert value.startswith(("data:", "#")), value
     assert not re.search(r"@import|url\(", text)
     assert not {"script", "iframe", "object", "embed"} & set(page.tags)
-    assert page.tags.count("img") == 5
+    assert page.tags.count("img") == 8
     assert all(value for tag, name, value in page.attributes if (tag, name) == ("img", "alt"))
     # Links within the page lead somewhere.
     ids = {value for _, name, value in page.attributes if name == "id"}
@@ -89,7 +89,7 @@ def test_nothing_from_outside_becomes_markup(make_summary: Callable[..., RunSumm
     page = Page(text)
     assert "script" not in page.tags
     assert page.tags.count("b") == 0
-    assert page.tags.count("img") == 5
+    assert page.tags.count("img") == 8
     assert bad in page.words
     assert "<script" not in (summary.out / "table.md").read_text(encoding="utf-8")
 
@@ -161,7 +161,7 @@ def test_nothing_but_failures(make_summary: Callable[..., RunSummary]) -> None:
     for name in ("plots/gains.png", "plots/losses.png", "gallery.png"):
         (summary.out / name).write_bytes(b"old")
     failed = [replace(row, status="failed", value=float("nan"), reason="no memory") for row in summary.rows]
-    build_report(replace(summary, rows=failed, gallery=(), curves=()))
+    build_report(replace(summary, rows=failed, gallery=(), curves=(), verdicts=()))
     words = Page((summary.out / "index.html").read_text(encoding="utf-8")).words
     assert "No refined arm could be compared." in words
     assert "no memory" in words
@@ -179,7 +179,7 @@ def test_twice_gives_the_same_bytes(built: RunSummary, tmp_path: Path) -> None:
     again = replace(built, out=tmp_path)
     build_report(again)
     files = [path for path in sorted(tmp_path.rglob("*")) if path.is_file()]
-    assert len(files) == 8
+    assert len(files) == 11
     for path in files:
         assert path.read_bytes() == (built.out / path.relative_to(tmp_path)).read_bytes(), path.name
 

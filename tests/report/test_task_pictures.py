@@ -40,7 +40,7 @@ def test_pictures_are_written_and_shown(make_summary: Callable[..., RunSummary])
     text = (summary.out / "index.html").read_text(encoding="utf-8")
     assert text.count("A title &amp; more</h3>") == 2
     assert 'href="#seen"' in text
-    assert text.count("<img ") == 7
+    assert text.count("<img ") == 10
     build_report(summary)
     assert not (summary.out / "plots" / "confusion.png").exists()
     assert 'id="seen"' not in (summary.out / "index.html").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def test_pictures_are_written_and_shown(make_summary: Callable[..., RunSummary])
 def test_a_picture_that_cannot_be_shown_is_a_note(
     make_summary: Callable[..., RunSummary], bad: TaskPicture, reason: str, tmp_path: Path
 ) -> None:
-    summary = replace(make_summary(), rows=(), curves=(), gallery=(), pictures=[picture("good"), bad])
+    summary = replace(make_summary(), rows=(), curves=(), gallery=(), verdicts=(), pictures=[picture("good"), bad])
     build_report(summary)
     assert {path.name for path in (summary.out / "plots").iterdir()} == {"good.png"}
     assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
