@@ -124,7 +124,8 @@ def run(args: argparse.Namespace) -> int:
     )
     with fresh_folder(args.target, args.overwrite) as folder:
         write_samples(
-            converter, folder, domain=domain, kind=kind, provenance=provenance(args.format, options, size, args.fit, renames),
+            converter, folder, domain=domain, kind=kind,
+            provenance=provenance(args.format, options, size, args.fit, renames),
             backgrounds=source.backgrounds, progress=_progress(len(source.items)),
         )
         if args.strict and problems.counts:

@@ -37,7 +37,7 @@ def test_renamed_classes_become_one(tmp_path):
     samples, _ = convert(source, rename=renames, class_names=("other", "car", "tree"))
     assert samples[0].labels.classes.tolist() == [2, 2, 1]
     assert samples[0].labels.semantic[0].tolist() == [2, 2, 1, 0, 2, 2, 1, 255]
-    with pytest.raises(UsageError, match="--rename foliag=...: no such class .did you mean 'foliage'"):
+    with pytest.raises(UsageError, match=r"--rename foliag=...: no such class .did you mean 'foliage'"):
         convert(source, rename={"foliag": "tree"})
     with pytest.raises(UsageError, match="--ignore-class trunk: no such class"):
         convert(source, rename=renames, ignore=["trunk"])
