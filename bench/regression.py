@@ -7,6 +7,7 @@ counts as noise, and how often an honest pair of runs is accused, is measured in
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -135,7 +136,7 @@ def compare(
         expected: which (model, arm, replicate) of the baseline the run must hold; None: all.
     """
     reasons = tuple(differing_settings(baseline, run))
-    notes = tuple(_notes(baseline, run))
+    notes = tuple(elsewhere(baseline, run))
     if reasons:
         return Check(metric, reference, incomparable=reasons, notes=notes)
     lines = _lines(baseline, run, metric, reference, expected)
@@ -209,8 +210,11 @@ def _mark_exact(
 
     Training that goes another way changes every number. So it is proof when, in some replicate, arm and reference agree
     to the last digit in all metrics, or in all but the headline one (of which there must be two at least); for a single
-    replicate also when the model's reference arm agrees. Values of 0 and 1 agree by chance and prove nothing.
+    replicate also when the model's reference arm agrees. Values of 0 and 1 agree by chance and prove nothing. Where the
+    two runs recorded other versions or hardware nothing is proved: one kernel may agree where the next does not.
     """
+    if elsewhere(baseline, run):
+        return
     old, new = baseline.values(), run.values()
 
     def agree(cell: tuple[str, str, int], without: str = "") -> int:
@@ -229,6 +233,25 @@ def _mark_exact(
         if len(line.shared) == 1:
             cell = (model, reference, line.shared[0])
             line.exact = line.exact or (anchored and old.get(cell) == new.get(cell))
+
+
+def elsewhere(baseline: Side, run: Side) -> list[str]:
+    """What both runs say of where they ran and say differently, a note each; empty where they may compute alike.
+
+    Our own version is left out, since a change of ours is what a check is run for, and so is the number of cores: a
+    worker computes on one thread.
+    """
+    old, new = (side.environment.get("versions") or {} for side in (baseline, run))
+    shared = sorted((old.keys() & new.keys()) - {"refiner-bench"})
+    notes = [f"{name} {old[name]} -> {new[name]}" for name in shared if old[name] != new[name]]
+    for word, name in (("device", "devices"), ("hardware", "hardware")):
+        before, after = (
+            sorted({re.sub(r", \d+ cores$", "", str(item)) for item in side.environment.get(name) or ()} - {"unknown"})
+            for side in (baseline, run)
+        )
+        if before and after and before != after:
+            notes.append(f"{word} {', '.join(before)} -> {', '.join(after)}")
+    return notes
 
 
 def _judge(line: _Line, p_values: tuple[float, float], tolerance: float, control: bool, declared: bool) -> Change:
@@ -266,19 +289,10 @@ def _state(
     if math.isnan(p):
         if declared:
             return direction, "one replicate, beyond the --tolerance given"
-        return "noise", "one replicate, and the reference arm moved too: other hardware, versions or training"
+        return "noise", "one replicate, and other hardware or versions, or the reference arm moved too"
     if p > ALPHA:
         return "noise", ""
     return direction, "the rest agrees to the last digit, so this is no noise" if line.exact else ""
-
-
-def _notes(baseline: Side, run: Side) -> list[str]:
-    old, new = (side.environment.get("versions", {}) for side in (baseline, run))
-    notes = [f"{name} {old[name]} -> {new[name]}" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
-    devices = [side.environment.get("devices") for side in (baseline, run)]
-    if all(devices) and devices[0] != devices[1]:
-        notes.append(f"device {', '.join(devices[0] or [])} -> {', '.join(devices[1] or [])}")
-    return notes
 
 
 def as_json(check: Check) -> dict[str, Any]:

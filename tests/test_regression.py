@@ -375,3 +375,44 @@ def test_the_default_baseline_is_the_working_directorys_first(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     path = default_baseline("shop", "quick")
     assert path == tmp_path / "results" / "baselines" / "shop-quick" / "rows.csv"
+
+
+def of_environment(rows: list[Row], **environment: object) -> Side:
+    return Side(Path("x/rows.csv"), rows, {}, environment)
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ({"versions": {"torch": "2.15"}}, {"versions": {"torch": "2.14"}}),
+        ({"hardware": ["A, 2 cores"]}, {"hardware": ["B, 2 cores"]}),
+        ({"devices": ["cpu"]}, {"devices": ["cuda"]}),
+    ],
+)
+def test_other_versions_or_hardware_prove_nothing(here: dict[str, object], there: dict[str, object]) -> None:
+    """One kernel agrees to the last digit, the next does not: with one replicate that accuses nobody."""
+    rows = honest(np.random.default_rng(3), 1)[0]
+    moved = lowered(rows, 0.2, (0,), METRICS)
+
+    def found(first: dict[str, object], second: dict[str, object]) -> Check:
+        return compare(
+            of_environment(rows, **first), of_environment(moved, **second), metric="score", reference="synthetic"
+        )
+
+    assert found(here, there).exit_code == 0
+    change = state(found(here, there), "m0", "refined(a)")
+    assert (change.state, "other hardware or versions" in change.reason) == ("noise", True)
+    assert found(here, there).notes
+    for same in (here, there, {}):
+        assert found(same, same).exit_code == 1
+    assert found(here, {}).exit_code == 1, "a run that does not say where it ran is taken to have run here"
+
+
+def test_our_own_version_and_the_number_of_cores_are_no_other_place() -> None:
+    rows = honest(np.random.default_rng(3), 1)[0]
+    sides = [
+        of_environment(r, versions={"refiner-bench": v, "torch": "2"}, hardware=[f"A, {n} cores", *more])
+        for r, v, n, more in ((rows, "0.1", 2, ["unknown"]), (lowered(rows, 0.2, (0,), METRICS), "0.2", 64, []))
+    ]
+    found = compare(*sides, metric="score", reference="synthetic")
+    assert (found.exit_code, found.notes) == (1, ())

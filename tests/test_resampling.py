@@ -37,7 +37,7 @@ def test_a_draw_holds_whole_groups_and_as_many_as_there_are() -> None:
 
 def test_the_draws_of_a_run_are_the_same_for_every_cell() -> None:
     assert (drawn_sets(["x", "y", "z"]) == drawn_sets(["x", "y", "z"])).all()
-    assert (drawn_sets(["x", "y", "z"]) == drawn_sets(["p", "q", "r"])).all(), "names of groups are nothing"
+    assert (drawn_sets(["x", "y", "z"]) == drawn_sets(["second", "b", "c"])).all(), "names of groups are nothing"
 
 
 def test_ratio_by_hand() -> None:

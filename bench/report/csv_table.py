@@ -7,15 +7,19 @@ import io
 import math
 from collections.abc import Sequence
 
-from bench.report.cells import Cells
+import numpy as np
+
+from bench.report.cells import Cells, Comparison, Entry
 from bench.report.lines import grouped, reported_text
 from bench.report.quality import Sets
 from bench.report.words import verdict
 from bench.reported import Reported
+from bench.statistics import iqm, minimum_detectable_gain, probability_of_improvement
 
 CSV_COLUMNS = (
     "suite", "profile", "real_kind", "metric", "higher_is_better", "model", "arm", "refiner", "control", "n", "planned",
-    "mean", "mean_low", "mean_high", "gain", "gain_low", "gain_high", "gain_n", "gain_sign_flip_p", "verdict",
+    "mean", "mean_low", "mean_high", "iqm", "gain", "gain_low", "gain_high", "gain_n", "gain_sign_flip_p", "verdict",
+    "gain_detectable", "probability_of_improvement",
     "gain_images_low", "gain_images_high", "test_groups", "versus_real", "versus_real_low", "versus_real_high",
     "gap_closed", "gap_closed_low", "gap_closed_high", "n_train", "steps", "seconds", "peak_mib", "refiner_seconds",
     "reported", "trouble",
@@ -46,8 +50,10 @@ def table_csv(cells: Cells, figures: Sequence[Reported]) -> str:
                         suite.get("name", ""), suite.get("profile", ""), cells.summary.real_kind, metric,
                         str(cells.higher_is_better(metric)).lower(), model, entry.arm, entry.arm.refiner,
                         str(cells.is_control(entry.arm)).lower(), entry.n, entry.n + len(entry.troubles),
-                        *map(_number, entry.mean), *map(_number, gain.interval if gain else [math.nan] * 3),
+                        *map(_number, entry.mean), _number(iqm(list(entry.values.values()))),
+                        *map(_number, gain.interval if gain else [math.nan] * 3),
                         gain.n if gain else 0, _number(gain.p if gain else math.nan), verdict(gain),
+                        _number(_detectable(gain)), _number(_improvement(cells, entry, metric)),
                         *map(_number, gain.test_images[1:] if gain else [math.nan] * 2),
                         cells.summary.test_groups or "",
                         *map(_number, real.interval if real else [math.nan] * 3), *map(_number, entry.gap),
@@ -62,6 +68,22 @@ def table_csv(cells: Cells, figures: Sequence[Reported]) -> str:
                     ]
                 )  # fmt: skip
     return buffer.getvalue()
+
+
+def _detectable(gain: Comparison | None) -> float:
+    """The smallest true gain that as many replicates find with 80 % chance, at the spread of these."""
+    if gain is None or gain.n < 2:
+        return math.nan
+    return minimum_detectable_gain(float(np.std(gain.differences, ddof=1)), gain.n)
+
+
+def _improvement(cells: Cells, entry: Entry, metric: str) -> float:
+    """The share of pairs of runs, whatever their replicates, in which the arm beats the reference arm."""
+    if entry.gain is None:
+        return math.nan
+    reference = cells.values(entry.model, cells.reference, metric)
+    ours, theirs = list(entry.values.values()), list(reference.values())
+    return probability_of_improvement(ours, theirs, cells.higher_is_better(metric))
 
 
 def _number(value: float) -> str:

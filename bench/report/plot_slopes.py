@@ -28,10 +28,9 @@ def plot_slopes(cells: Cells, path: Path) -> bool:
         for axis, model in zip(axes, models, strict=True):
             # An arm that only other models are trained on would be an empty place.
             _panel(axis, cells, model, paired[model])
-        text = (
-            f"{cells.metric} on {real_label(cells.summary.real_kind)}: a line from {cells.reference} (open) to the arm "
-            f"(filled) for each of {replicates(cells.replicates)}; thick: their mean"
-        )
+        each = f"each of {replicates(cells.replicates)}; thick: their mean" if cells.replicates > 1 else "the replicate"
+        real = real_label(cells.summary.real_kind)
+        text = f"{cells.metric} on {real}: a line from {cells.reference} (open) to the arm (filled) for {each}"
         figure.suptitle(text, x=0.01, ha="left", fontsize=9.5, color=MUTED)
         save(figure, path)
     return True

@@ -107,6 +107,7 @@ def test_replicates_share_no_seed_and_use_refiner_checkpoints_of_their_own(
             assert "#" not in above or above.endswith(f"#{replicate}"), (stage.label, above)
         if "seed" in stage.spec:
             seeds[stage.kind, replicate].add(stage.spec["seed"])
+    assert {replicate for _, replicate in seeds} - {""} == {str(r) for r in range(plan.suite.replicates)}
     assert all(len(found) == 1 for found in seeds.values())
     assert len(set.union(*seeds.values())) == len(seeds), "two kinds or replicates share a seed"
 

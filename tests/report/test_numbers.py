@@ -21,7 +21,7 @@ from bench.report.summary import RunSummary
 from bench.report.words import Numbers, percent, seconds, verdict
 from bench.reported import read_reported
 from bench.results import Row
-from bench.statistics import Interval
+from bench.statistics import Interval, minimum_detectable_gain
 
 # Differences of refined(paint) to synthetic: .1, .2, 0: mean .1, sd .1, half width 4.302653 * .1 / sqrt(3) = .248414.
 VALUES = {"synthetic": (0.1, 0.2, 0.3), "refined(paint)": (0.2, 0.4, 0.3), "real": (0.5, 0.6, 0.7)}
@@ -124,6 +124,9 @@ def test_csv_is_unrounded(tmp_path: Path) -> None:
     assert float(refined["gain_low"]) == pytest.approx(0.1 - 0.2484138, abs=1e-7)
     assert float(refined["gap_closed_high"]) == pytest.approx(0.25 + 0.2484138 / 0.4, abs=1e-7)
     assert refined["gain_sign_flip_p"] == "0.5"  # .1 + .2 + 0: four of the eight sign flips reach .3
+    assert float(refined["probability_of_improvement"]) == pytest.approx(7 / 9)  # six pairs won, two ties
+    assert float(refined["iqm"]) == pytest.approx(0.3)
+    assert float(refined["gain_detectable"]) == pytest.approx(minimum_detectable_gain(0.1, 3))
     assert (refined["n"], refined["planned"], refined["gain_n"]) == ("3", "3", "3")
     assert (synthetic["gain"], synthetic["verdict"], synthetic["peak_mib"]) == ("", "none", "")
     assert refined["real_kind"] == "photographs"
