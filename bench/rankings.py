@@ -133,6 +133,11 @@ def _suite(
         reason = f"no {ranking.measure} ({ranking.by}) of its sets: no quality.csv beside its rows; run the suite again"
         return [replace(blank, model=model, profile=chosen, reason=reason) for model in models]
     rows, quality = [r for r in rows if r.profile == chosen], [q for q in quality if q.profile == chosen]
+    for name in ("world", "real_kind"):
+        seen = sorted({str(getattr(row, name)) for row in (*rows, *quality)})
+        if len(seen) > 1:
+            reason = f"{name} differs: {', '.join(seen)}; name the files of one run with --rows"
+            return [replace(blank, model=m, profile=chosen, verdict="not comparable", reason=reason) for m in models]
     distance = {
         q.arm: fmean(o.value for o in quality if o.arm == q.arm and o.usable)
         for q in quality if q.usable and q.refiner and q.refiner not in ranking.controls
@@ -193,7 +198,7 @@ def _together(ranking: Ranking, found: Sequence[Ranked]) -> Ranked:
             ranks = np.mean([rankdata([part[arm] for arm in arms]) for part in parts], axis=0)
             strata.append(([distances[arm] for arm in arms], ranks))
             refiners += [f"{suite}: {arm}" for arm in arms]
-    blank = Ranked(ranking, "together", "mean rank", f"{len(strata)} suites", "missing", refiners=tuple(refiners))
+    blank = Ranked(ranking, "together", "rank", f"{len(strata)} suites", "missing", refiners=tuple(refiners))
     rho, p, freedom = stratified_spearman(strata)
     if len(strata) < 2 or freedom < FEWEST:
         return replace(blank, reason="fewer than two suites have both numbers of enough refiners")

@@ -87,9 +87,11 @@ def test_sensors_are_in_the_keys_of_what_reads_them_and_of_nothing_else(toy_plan
     after_plan = toy_plan(*ARMS, "world.depth=true", "sensors.depth=2.0")
     after = keys(after_plan)
     for label, key in after.items():
-        assert (before[label] == key) == label.startswith("render"), label
+        # Realism looks at images alone, so that of the unrefined ones does not feel a sensor.
+        assert (before[label] == key) == label.startswith(("render", "realism of synthetic")), label
     for stage in after_plan.stages.values():
-        assert (stage.spec.get("sensors") == {"depth": 2.0}) == (stage.kind not in ("render", "score")), stage.label
+        reads = stage.kind not in ("render", "score", "realism")
+        assert (stage.spec.get("sensors") == {"depth": 2.0}) == reads, stage.label
     assert not [s for s in toy_plan(*ARMS).stages.values() if "sensors" in s.spec]
 
 

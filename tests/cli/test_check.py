@@ -191,8 +191,8 @@ def test_the_suite_is_run_first_and_the_json_stays_clean(
     assert main([*given, "--update"]) == 0
     assert (tmp_path / "runs" / "toy-smoke" / "index.html").exists()
     baseline = tmp_path / "results" / "baselines" / "toy-smoke" / "rows.csv"
-    kept = {path.name for path in baseline.parent.iterdir()}
-    assert kept == {"rows.csv", "suite.toml", "environment.json", "quality.csv"}
+    written = {path.name for path in baseline.parent.iterdir()}
+    assert written == {"rows.csv", "suite.toml", "environment.json", "quality.csv"}
     capsys.readouterr()
     assert main([*given, "--json"]) == 0
     data = json.loads(capsys.readouterr().out)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.cli.main import main
-from bench.results import Row, write_rows
+from bench.quality import QualityRow, quality_csv
+from bench.results import Row, read_rows, write_rows
 
 CLAIMS = """
 paper = "P"
@@ -111,3 +113,49 @@ def test_the_shipped_claims_are_found_from_anywhere(
     monkeypatch.chdir(tmp_path)
     assert main(["claims", "--suite", "vending", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) >= 6
+
+
+RANKING = """
+id = "looks"
+sentence = "Looks do not matter."
+source = "The house"
+margin = 0.7
+[suites]
+shop = "score"
+"""
+
+
+def test_rankings_read_the_quality_beside_the_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "results" / "claims" / "rankings").mkdir()
+    (folder / "results" / "claims" / "rankings" / "looks.toml").write_text(RANKING)
+    assert main(["claims"]) == 0
+    text = capsys.readouterr().out
+    assert "looks: Looks do not matter." in text
+    assert "missing: no kid (random-convolutions) of its sets: no quality.csv beside its rows; run the suite" in text
+    base = folder / "results" / "baselines" / "shop-quick"
+    rows = read_rows(base / "rows.csv")
+    names, quality = "abcde", []
+    for k, name in enumerate(names):
+        for r in range(3):
+            plain = next(row for row in rows if row.arm == "plain" and row.replicate == r)
+            rows.append(replace(plain, arm=f"refined({name})", refiner=name, value=0.5 + 0.01 * k))
+            quality.append(
+                QualityRow(
+                    "shop", "quick", "shelf:2", "stand-in", f"refined({name})", name, r, "kid", "random-convolutions",
+                    "", 1.0 - 0.1 * k, False, 9, "ok", "",
+                )
+            )  # fmt: skip
+    rows += [replace(row, arm="synthetic") for row in rows if row.arm == "plain"]
+    write_rows(base / "rows.csv", rows)
+    (base / "quality.csv").write_text(quality_csv(quality), encoding="utf-8")
+    assert main(["claims", "--suite", "shop"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "shop (score)" in line)
+    for part in ("▼", "net", "+1.00", "5", "0.017", "fails; profile quick, real (rendered stand-in)"):
+        assert part in line
+    assert main(["claims", "--suite", "shop", "--json"]) == 0
+    found = [one for one in json.loads(capsys.readouterr().out) if one.get("kind") == "ranking"]
+    assert [(one["id"], one["verdict"], one["rho"]) for one in found] == [("looks", "fails", 1.0)]
+    assert found[0]["refiners"] == [f"refined({name})" for name in "edcba"]
+    (base / "quality.csv").write_text("broken")
+    assert main(["claims"]) == 2
+    assert "quality.csv, line 1" in capsys.readouterr().err
