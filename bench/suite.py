@@ -302,8 +302,9 @@ def _keys(model: type[BaseModel]) -> set[str]:
 
 
 def explain(error: ValidationError, where: str, known: Sequence[str]) -> str:
-    """The first complaint of a validation error as one line with a suggestion."""
-    first = error.errors()[0]
+    """The most telling complaint of a validation error as one line with a suggestion."""
+    # A misspelt key is why another one is missing, so it is told first.
+    first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
     location = ".".join(str(part) for part in first["loc"])
     message = first["msg"]
     if first["type"] == "extra_forbidden":

@@ -45,9 +45,8 @@ def test_a_file_joins_a_run_as_an_arm(toy_suite: Path, tmp_path: Path, capsys) -
     more = ["--plugin", toy, "--plugin", str(file), "--store", str(tmp_path / "store")]
     assert main(["plan", "--suite", str(toy_suite), *more]) == 0
     assert "refine with outside #1" in capsys.readouterr().out
-    arguments = ["run", "--suite", str(toy_suite), *more, "--only", "refiner=outside", "--only", "arm=synthetic",
-                 "--only", "arm=refined(outside)", "--replicates", "1", "--workers", "1",
-                 "--device", "cpu"]  # fmt: skip
+    only = ["--only", "refiner=outside", "--only", "arm=synthetic", "--only", "arm=refined(outside)"]
+    arguments = ["run", "--suite", str(toy_suite), *more, *only, "--replicates", "1", "--workers", "1"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     assert "refined(outside)" in (tmp_path / "out" / "table.md").read_text()
     assert main(["list", *more[:4]]) == 0

@@ -128,8 +128,9 @@ def plugin_states() -> list[dict[str, Any]]:
         try:
             reason = item.load().skip()
         except Exception as error:  # somebody else's file may fail in any way, and saying so is the point
-            first = (str(error).splitlines() or [""])[0]
-            reason = f"cannot be loaded: {type(error).__name__}: {first}"
+            cause = error.__cause__ or error
+            first = (str(cause).splitlines() or [""])[0]
+            reason = f"cannot be loaded: {type(cause).__name__}: {first}"
         states.append({"kind": kind, "name": name, "version": item.version, "skip": reason})
     return states
 

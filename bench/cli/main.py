@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 
 from bench import __version__
-from bench.errors import BenchError, did_you_mean
+from bench.errors import BenchError, IncompleteError, did_you_mean
 
 VERBS = {
     "run": "run a suite: render, refine, train, score, report",
@@ -81,9 +81,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        if "--traceback" in arguments:
+            traceback.print_exc()
+        print(f"bench: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return BenchError.exit_code
     except KeyboardInterrupt:
         print("bench: stopped; run the same command again to go on", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except Exception as error:  # a fault of ours, which is no regression (1) and no usage (2): nothing is complete
+        if "--traceback" in arguments:
+            traceback.print_exc()
+        first = (str(error).splitlines() or [""])[0]
+        print(f"bench: unexpected {type(error).__name__}: {first}; --traceback shows where", file=sys.stderr)
+        return IncompleteError.exit_code

@@ -18,6 +18,7 @@ from bench.plan import build_plan
 from bench.suite import load_suite
 
 ROOT = Path(__file__).parent.parent.parent
+GOOD = ["suite", "x", "--task", "pose", "--synthetic", "synthetic-train", "--real-train", "photos"]
 
 
 @pytest.fixture
@@ -78,8 +79,8 @@ def test_without_test_labels_it_says_what_is_left_and_refiners_are_still_trained
 def test_an_unscored_run_makes_the_refined_images(folders: Path, capsys) -> None:
     assert new() == 0
     arguments = ["run", "--suite", "mine.toml", "--store", "store", "--out", "out", "--workers", "1",
-                 "--replicates", "1",
-                 "--set", 'arms=["synthetic","refined(identity)"]', "--set", 'baselines=[]', "--set", "arm_models={}",
+                 "--replicates", "1", "--set", 'arms=["synthetic","refined(identity)"]',
+                 "--set", 'baselines=[]', "--set", "arm_models={}",
                  "--set", "refiner={}", "--set", 'models=["ssd"]', "--set", "model={}"]  # fmt: skip
     assert main(arguments) == 3, "nothing is scored, so the run is incomplete"
     assert (Path("out") / "gallery.png").is_file()
@@ -115,12 +116,11 @@ def test_on_a_terminal_it_asks(folders: Path, monkeypatch: pytest.MonkeyPatch, c
          "--synthetic nowhere: no such folder"),
         (["suite", "x", "--task", "pose", "--synthetic", "photos", "--real-train", "photos"],
          "--synthetic photos: has no boxes, which task 'pose' needs"),
-        (["suite", "x", "--task", "pose", "--synthetic", "synthetic-train", "--real-train", "photos",
-          "--like", "rooms"],
+        ([*GOOD, "--like", "rooms"],
          "--like rooms: is about depth, not pose"),
-        (["suite", "x", "--task", "pose", "--synthetic", "synthetic-train", "--real-train", "photos", "--size", "3"],
+        ([*GOOD, "--size", "3"],
          "--size 3: a whole number from 16 to 4096"),
-        (["suite", "x", "--task", "pose", "--synthetic", "synthetic-train", "--real-train", "photos", "--refined", "a"],
+        ([*GOOD, "--refined", "a"],
          "--refined a: write NAME=DIR"),
         (["refiner", "My_Refiner"], "write a refiner's name in small letters"),
         (["refiner", "identity"], "identity: there is a refiner of that name"),
@@ -150,7 +150,6 @@ def test_the_new_refiner_passes_its_own_test(tmp_path: Path, capsys) -> None:
     assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr
     ruff = shutil.which("ruff")
     if ruff:
-        config = ["--config", str(ROOT / "pyproject.toml")]
-        checked = subprocess.run([ruff, "check", *config, "my_refiner.py"], cwd=tmp_path, capture_output=True,
-                                 text=True)  # fmt: skip
+        command = [ruff, "check", "--config", str(ROOT / "pyproject.toml"), "my_refiner.py"]
+        checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert checked.returncode == 0, checked.stdout

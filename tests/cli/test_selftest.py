@@ -72,18 +72,18 @@ class Mine(Refiner):
 '''
 RESUME = "a resumed fit ends as an uninterrupted one"
 KEYS = "keys feel version, settings, seed and inputs, and no title"
+IMAGES = "images keep size and type, one for each sample"
+ONE = "    def one(self, sample, context):"
 BROKEN = {
     "a peek at real labels": (
         "        weight =", "        real.labels(0)\n        weight =", "fits without reading a real label"),
-    "another type": (".astype(np.uint8)", "", "images keep size and type, one for each sample"),
-    "an image too few": ("for s in samples]", "for s in samples][1:]",
-                         "images keep size and type, one for each sample"),
+    "another type": (".astype(np.uint8)", "", IMAGES),
+    "an image too few": ("for s in samples]", "for s in samples][1:]", IMAGES),
     "a sample written to": (
-        "    def one(self, sample, context):", "    def one(self, sample, context):\n        sample.image[0] = 0",
+        ONE, f"{ONE}\n        sample.image[0] = 0",
         "labels come through untouched"),
     "a label written to": (
-        "    def one(self, sample, context):",
-        "    def one(self, sample, context):\n        sample.labels.boxes[0] = 0",
+        ONE, f"{ONE}\n        sample.labels.boxes[0] = 0",
         "labels come through untouched"),
     "noise by place in the batch": (
         "[self.one(s, context) for s in samples]",

@@ -159,12 +159,13 @@ def test_backgrounds_are_fitted(tmp_path, coco_folder):
 
 def test_the_registry_knows_every_file():
     assert format_names() == [
-        "camvid", "cityscapes", "coco", "csv", "depth", "gta5", "images", "kitti", "layout", "masks", "nyuv2", "vkitti",
-        "voc", "yolo",
+        "bop", "camvid", "cityscapes", "coco", "csv", "depth", "gta5", "imagefolder", "images", "kitti", "layout",
+        "masks", "nyuv2", "vkitti", "voc", "yolo",
     ]  # fmt: skip
     options = reader_options()
     shared = {option.name: formats for option, formats in options.items()}
-    assert shared["split"] == ["camvid", "cityscapes", "nyuv2", "voc", "yolo"] and shared["filter"] == ["csv"]
+    assert shared["split"] == ["bop", "camvid", "cityscapes", "imagefolder", "nyuv2", "voc", "yolo"]
+    assert shared["filter"] == ["csv"]
     for option, formats in options.items():
         assert all(f"{name}" in option_help(option, formats) for name in formats)
     assert all(summary(name).endswith(".") for name in format_names())
