@@ -71,7 +71,7 @@ def test_without_test_labels_it_says_what_is_left_and_refiners_are_still_trained
     assert new(*more) == 0
     assert "no labelled photographs to test on: no gain can be measured" in capsys.readouterr().out
     plan = build_plan(load_suite("mine.toml"))
-    assert {stage.kind for stage in plan.stages.values()} == {"render", "fit", "refine"}
+    assert {stage.kind for stage in plan.stages.values()} == {"render", "fit", "refine", "realism"}
     assert all(cell.skip.startswith("no labelled photographs to test on") for cell in plan.cells)
     assert {key for cell in plan.cells for key in cell.refiner_keys} < set(plan.stages)
 
