@@ -68,6 +68,8 @@ def drifts(plan: Plan, store: Store) -> list[Drift]:
     synthetic = open_set(store, plain.set_key) if plain else None
     found = []
     for one in plan.quality:
+        if one.skip:
+            continue
         after = list(agreement_of(store, one.score_key).values())
         refined = open_set(store, one.set_key)
         if not one.arm.refiner or one.replicate or len(after) != len(before) or refined is None or synthetic is None:
