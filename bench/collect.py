@@ -19,8 +19,8 @@ from bench.collect_quality import quality_rows
 from bench.engines.execution import versions
 from bench.errors import BenchError
 from bench.exhibits import drifts, finished, gallery, open_set, set_key, task_pictures
+from bench.graph import Cell, Plan
 from bench.keys import key_of
-from bench.plan import Cell, Plan
 from bench.report.summary import LossCurve, RunSummary
 from bench.reported import read_reported
 from bench.resampling import read_resamples

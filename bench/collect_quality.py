@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from bench.errors import BenchError
-from bench.plan import Plan, Quality
+from bench.graph import Plan, Quality
 from bench.quality import QualityRow
 from bench.results import Row
 from bench.stages import AGREEMENT

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from bench.graph import Plan, Stage
 from bench.keys import leaves
-from bench.plan import Plan, Stage
 
 
 def _family(spec: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from bench.contracts import Task
 from bench.describe import construct
 from bench.errors import BenchError
 from bench.formats.layout import open_image_set
-from bench.plan import Cell, Plan
+from bench.graph import Cell, Plan
 from bench.report.summary import Drift, GalleryColumn
 from bench.results import Row
 from bench.samples import ImageSet

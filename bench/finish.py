@@ -15,8 +15,8 @@ from bench import collect
 from bench.baseline import folders
 from bench.claims import find_claims
 from bench.collect_quality import quality_rows
+from bench.graph import Plan
 from bench.keys import key_of
-from bench.plan import Plan
 from bench.plugins import source_digest
 from bench.results import Row, write_rows
 from bench.store import Store

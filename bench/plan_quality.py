@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.arms import Arm
 from bench.extractors import EXTRACTORS
-from bench.plan import STAGE_SCHEMA, Cell, Plan, Quality, Stage
+from bench.graph import STAGE_SCHEMA, Cell, Plan, Quality, Stage
 from bench.seeds import derive
 
 

@@ -14,7 +14,7 @@ from bench.contracts import Context, Progress, Refined, SplitRequest, State
 from bench.describe import construct
 from bench.errors import DataError
 from bench.formats.layout import ImageSetWriter, open_image_set
-from bench.plan import Stage
+from bench.graph import Stage
 from bench.resampling import write_resamples
 from bench.samples import ImageSet, Labels, Sample
 from bench.seeds import derive

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from bench import plugins
-from bench.plan import Only, Plan, build_plan
+from bench.graph import Plan
+from bench.plan import Only, build_plan
 from bench.store import Store
 from bench.suite import load_suite
 

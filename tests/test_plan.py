@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
-from bench.plan import Plan, Stage, build_plan
+from bench.graph import Plan, Stage
+from bench.plan import build_plan
 from bench.suite import built_in_suites, load_suite
 
 Planner = Callable[..., Plan]

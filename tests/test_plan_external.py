@@ -14,7 +14,8 @@ from bench import collect
 from bench.engines.execution import execute
 from bench.errors import DataError
 from bench.formats.layout import open_image_set
-from bench.plan import Plan, build_plan
+from bench.graph import Plan
+from bench.plan import build_plan
 from bench.store import Store
 from bench.suite import load_suite
 

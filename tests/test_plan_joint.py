@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from bench.errors import UsageError
-from bench.plan import Plan, Stage, build_plan
+from bench.graph import Plan, Stage
+from bench.plan import build_plan
 
 Planner = Callable[..., Plan]
 ARMS = (

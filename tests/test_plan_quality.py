@@ -8,7 +8,8 @@ import pytest
 
 from bench.errors import UsageError
 from bench.extractors import EXTRACTORS, Extractor
-from bench.plan import Plan, build_plan
+from bench.graph import Plan
+from bench.plan import build_plan
 from bench.stages import places
 from bench.suite import built_in_suites, load_suite
 

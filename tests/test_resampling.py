@@ -16,7 +16,7 @@ from bench import collect
 from bench.engines.execution import execute
 from bench.errors import DataError
 from bench.formats.layout import open_image_set
-from bench.plan import Plan
+from bench.graph import Plan
 from bench.resampling import FILE, RESAMPLES, drawn_sets, ratio, read_resamples, write_resamples
 from bench.statistics import bootstrap_interval, cluster_bootstrap, group_draws
 from bench.store import Store

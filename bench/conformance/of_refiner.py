@@ -18,7 +18,8 @@ from bench.describe import construct
 from bench.engines.execution import execute
 from bench.errors import LabelsHiddenError
 from bench.formats.layout import MAPS, open_image_set
-from bench.plan import Plan, build_plan
+from bench.graph import Plan
+from bench.plan import build_plan
 from bench.samples import LABELS, U8, Sample
 from bench.stages import load_state, save_state
 from bench.store import Store

@@ -18,8 +18,8 @@ from typing import Literal
 from bench import __version__
 from bench.contracts import Context, Progress
 from bench.errors import BenchError, DivergedError
+from bench.graph import Stage
 from bench.lease import HEARTBEAT_SECONDS
-from bench.plan import Stage
 from bench.stages import run_stage
 from bench.store import Store, disk_message
 

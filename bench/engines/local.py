@@ -19,7 +19,7 @@ from typing import Any
 from bench import plugins
 from bench.contracts import Progress
 from bench.engines.execution import Outcome, execute
-from bench.plan import Plan, Stage
+from bench.graph import Plan, Stage
 from bench.store import Store
 
 PROGRESS_SECONDS = 0.5

@@ -13,7 +13,7 @@ import pytest
 
 from bench.cli.main import VERBS, main
 from bench.collect import portable_suite
-from bench.plan import Plan
+from bench.graph import Plan
 from bench.results import read_rows
 from bench.store import Store
 from bench.suite import load_suite

@@ -14,7 +14,7 @@ from PIL import Image
 from bench.cli.main import main
 from bench.engines.execution import execute
 from bench.formats.layout import open_image_set
-from bench.plan import Plan
+from bench.graph import Plan
 from bench.refined_folder import JOURNAL
 from bench.store import Store
 

@@ -15,7 +15,7 @@ import pytest
 from bench import collect, plugins
 from bench.engines.execution import execute
 from bench.engines.local import Event, Failures, run_plan
-from bench.plan import Plan
+from bench.graph import Plan
 from bench.store import Store
 
 Planner = Callable[..., Plan]

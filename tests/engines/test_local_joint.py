@@ -12,7 +12,7 @@ from bench.contracts import Context, Refined
 from bench.engines.local import run_plan
 from bench.errors import DataError, UsageError
 from bench.formats.layout import open_image_set
-from bench.plan import Plan, Stage
+from bench.graph import Plan, Stage
 from bench.samples import Labels, Sample
 from bench.stages import TASK_WEIGHTS, WEIGHTS, _labels, load_state, run_stage
 from bench.store import Store

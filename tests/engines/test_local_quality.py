@@ -17,7 +17,7 @@ from bench.errors import DataError
 from bench.exhibits import drifts
 from bench.finish import finish
 from bench.formats.layout import open_image_set
-from bench.plan import Plan
+from bench.graph import Plan
 from bench.quality import QualityRow, read_quality
 from bench.stages import run_stage
 from bench.store import Store

@@ -8,7 +8,8 @@ from functools import cache
 
 import pytest
 
-from bench.plan import Plan, Stage, build_plan
+from bench.graph import Plan, Stage
+from bench.plan import build_plan
 from bench.suite import built_in_suites, load_suite
 from bench.worlds.digits import DigitsWorld
 

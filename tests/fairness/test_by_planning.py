@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from bench.plan import Plan, Stage
+from bench.graph import Plan, Stage
 
 Question = tuple[str, str | None, str]
 Planner = Callable[..., Plan]

@@ -15,7 +15,7 @@ from bench import stages
 from bench.contracts import Context
 from bench.errors import LabelsHiddenError
 from bench.formats.layout import ImageSetWriter
-from bench.plan import Plan, Stage
+from bench.graph import Plan, Stage
 from bench.plugins import find
 from bench.samples import LABELS, U8, ImageSet, Labels, Sample
 from bench.store import Store

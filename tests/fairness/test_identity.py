@@ -13,7 +13,7 @@ import pytest
 
 from bench.contracts import Context
 from bench.formats.layout import open_image_set
-from bench.plan import Plan, Stage
+from bench.graph import Plan, Stage
 from bench.stages import WEIGHTS, run_stage
 from bench.store import Store
 
