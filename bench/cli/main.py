@@ -19,6 +19,7 @@ VERBS = {
     "compare": "two runs side by side",
     "check": "compare a run with the committed baseline; exit code 1 when a gain regressed",
     "claims": "what the papers claim, and whether it holds in the committed results",
+    "results": "fill the tables of committed runs into README.md and docs/results.md",
     "list": "suites, worlds, tasks, models and refiners that are known here",
     "data": "render, show, import, verify and export image sets",
     "new": "write the start of a suite, or of a refiner of your own",
