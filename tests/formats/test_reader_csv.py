@@ -54,6 +54,38 @@ def test_images_without_boxes_are_kept_and_one_column_may_take_two_values(root):
     assert any("split test, train go into one set" in note for note in problems.notes)
 
 
+def test_a_filter_takes_any_text_for_a_star_and_a_literal_star_first(root):
+    source, _ = read(root, filter=["file=sim/*"])
+    assert [item.name for item in source.items] == ["sim/a.png", "sim/b.png"]
+    source, _ = read(root, filter=["domain!=sim"])
+    assert [item.name for item in source.items] == ["real/c.png", "real/empty.png"]
+    source, _ = read(root, filter=["file!=sim/a*", "file=sim/*"])
+    assert [item.name for item in source.items] == ["sim/b.png"], "in whichever order they are given"
+    with pytest.raises(UsageError, match=r"--filter file=rel/\*: no row has it"):
+        read(root, filter=["file=rel/*"])
+
+
+def test_crops_without_boxes_and_groups_by_a_part_of_a_column(tmp_path):
+    for seed, name in enumerate(("a", "b", "c")):
+        save_picture(tmp_path / f"{name}.png", seed)
+    rows = ("file,label,source", "a.png,red,drive1-07", "b.png,green,drive1-08", "c.png,red,drive2-01")
+    (tmp_path / "crops.csv").write_text("\n".join(rows))
+    options = {"boxes": "crops.csv", "class_column": "label", "box_columns": "none", "group_column": "source"}
+    source, problems = read(tmp_path, **options, group_part="^drive[0-9]")
+    samples, _ = convert(source)
+    assert [sample.group for sample in samples] == ["drive1", "drive1", "drive2"] and not problems.lines
+    assert source.class_names == ("green", "red")
+    assert [sample.labels.classes.tolist() for sample in samples] == [[1], [0], [1]]
+    assert all(sample.labels.boxes.tolist() == [[0, 0, 40, 20]] for sample in samples), "the object fills its image"
+    bracketed, _ = read(tmp_path, **options, group_part="drive([0-9])")
+    assert [item.group for item in bracketed.items] == ["1", "1", "2"]
+    for part, column, message in (
+        ("[", "source", "not a regular"), ("x", "source", "finds nothing in drive1-07"), ("x", None, "of which column"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            read(tmp_path, **options | {"group_column": column}, group_part=part)
+
+
 def test_without_a_table_of_files(root):
     (root / "files.csv").unlink()
     source, problems = read(root, filter=["class=can"])

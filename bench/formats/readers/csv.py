@@ -1,13 +1,16 @@
 """A table of boxes, one row each (file, class, x0, y0, x1, y1), and optionally a table of files to filter by.
 
 ``boxes.csv`` gives the boxes in pixels, x1 and y1 exclusive. ``files.csv``, where it is there, lists every image (also
-those without objects) with columns such as domain and split that ``--filter domain=real`` chooses by.
+those without objects) with columns such as domain and split that ``--filter domain=real`` chooses by. Crops of one
+object each need no boxes: with ``--box-columns none`` a row says only of what class the whole image is.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,22 @@ from bench.formats.source import Box, Item, Option, Problems, Source, inside, sl
 OPTIONS = (
     Option("boxes", "table of boxes, relative to SRC (default: boxes.csv)", metavar="FILE"),
     Option("files", "table of images, relative to SRC (default: files.csv where there is one)", metavar="FILE"),
-    Option("filter", "keep rows whose column has this value; may be given again", kind="list", metavar="COLUMN=VALUE"),
+    Option(
+        "filter", "keep rows whose column has this value (* stands for any text), or has not (!=); may be given again",
+        kind="list", metavar="COLUMN=VALUE",
+    ),
     Option("class-column", "column of the class name (default: class)", metavar="NAME", default="class"),
     Option("file-column", "column of the image file (default: file)", metavar="NAME", default="file"),
-    Option("box-columns", "the four columns of a box (default: x0,y0,x1,y1)", metavar="A,B,C,D", default="x0,y0,x1,y1"),
+    Option(
+        "box-columns", "the four columns of a box (default: x0,y0,x1,y1), or none: the object fills its image",
+        metavar="A,B,C,D", default="x0,y0,x1,y1",
+    ),
     Option("group-column", "column of the scene or sequence that an image belongs to", metavar="NAME"),
+    Option("group-part", "regular expression: which part of that column's value is the group", metavar="REGEX"),
 )
+
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+"""The corners of an object that fills its image, in fractions of the image's size."""
 
 Row = dict[str, str]
 
@@ -37,9 +50,11 @@ def read(source: Path, options: Mapping[str, Any], problems: Problems) -> Source
     boxes_path = source / (options["boxes"] or "boxes.csv")
     files_path = source / (options["files"] or "files.csv")
     file_column, class_column = options["file_column"], options["class_column"]
-    corners = [name.strip() for name in options["box_columns"].split(",")]
-    if len(corners) != 4:
-        raise UsageError(f"--box-columns {options['box_columns']}: four names, such as x0,y0,x1,y1")
+    whole = options["box_columns"].strip() == "none"
+    corners = [] if whole else [name.strip() for name in options["box_columns"].split(",")]
+    if not whole and len(corners) != 4:
+        raise UsageError(f"--box-columns {options['box_columns']}: four names, such as x0,y0,x1,y1, or none")
+    group = _Group(options["group_column"], options.get("group_part"))
     box_rows = _table(boxes_path, [file_column, class_column, *corners])
     listed = bool(options["files"]) or files_path.is_file()
     file_rows = _table(files_path, [file_column]) if listed else []
@@ -73,7 +88,7 @@ def read(source: Path, options: Mapping[str, Any], problems: Problems) -> Source
         except DataError as error:
             problems.left_out("broken label", error)
             continue
-        items.append(Item(name, path, where, tuple(boxes), _group(options["group_column"], row, rows), _size(row)))
+        items.append(Item(name, path, where, tuple(boxes), group.of(name, row, rows), _size(row), relative=whole))
     if not items:
         raise DataError(f"{source}: no image is left after --filter {' '.join(options['filter'] or [])}; loosen it")
     _warn_about_mixing(kept_rows, files_path, problems)
@@ -100,19 +115,24 @@ def _table(path: Path, needed: list[str]) -> list[tuple[int, Row]]:
 
 
 def _filters(texts: list[str], *tables: list[tuple[int, Row]]) -> dict[str, set[str]]:
-    """Column -> accepted values; the same column given twice accepts either."""
+    """Column -> accepted values; the same column given twice accepts either, ``!=`` takes values away again."""
     filters: dict[str, set[str]] = {}
     columns = {column for table in tables for _, row in table[:1] for column in row}
-    for text in texts:
+    for text in sorted(texts, key=lambda text: text.partition("=")[0].endswith("!")):
         column, equals, value = text.partition("=")
+        without, column = column.endswith("!"), column.removesuffix("!")
         if not equals:
             raise UsageError(f"--filter {text}: write COLUMN=VALUE, such as split=train")
         if column not in columns:
             raise UsageError(f"--filter {text}: no column '{column}'{did_you_mean(column, columns)}")
         known = {row[column] for table in tables for _, row in table if column in row}
-        if value not in known:
+        named = {value} & known or {each for each in known if "*" in value and fnmatchcase(each, value)}
+        if not named:
             raise UsageError(f"--filter {text}: no row has it{did_you_mean(value, known if len(known) < 30 else [])}")
-        filters.setdefault(column, set()).add(value)
+        if without:
+            filters[column] = filters.get(column, known) - named
+        else:
+            filters.setdefault(column, set()).update(named)
     return filters
 
 
@@ -137,6 +157,8 @@ def _box(row: Row, where: str, class_column: str, corners: list[str]) -> Box:
     name = row[class_column].strip()
     if not name:
         raise DataError(f"{where}: no class; fill it in")
+    if not corners:
+        return Box(WHOLE, name, where)
     try:
         x0, y0, x1, y1 = (float(row[column]) for column in corners)
     except ValueError:
@@ -145,15 +167,31 @@ def _box(row: Row, where: str, class_column: str, corners: list[str]) -> Box:
     return Box((x0, y0, x1, y1), name, where)
 
 
-def _group(column: str | None, row: Row, boxes: list[tuple[int, Row]]) -> str | None:
-    if column is None:
-        return None
-    for values in (row, *(box for _, box in boxes[:1])):
-        if values.get(column):
-            return values[column]
-    if column not in row and not any(column in box for _, box in boxes):
-        raise UsageError(f"--group-column {column}: no such column{did_you_mean(column, row)}")
-    return None
+class _Group:
+    """Finds the scene or sequence of an image in a column, or in a part of the column's value."""
+
+    def __init__(self, column: str | None, part: str | None) -> None:
+        if part and column is None:
+            raise UsageError(f"--group-part {part}: part of which column? say --group-column")
+        try:
+            self.column, self.part = column, re.compile(part) if part else None
+        except re.error as error:
+            raise UsageError(f"--group-part {part}: not a regular expression ({error})") from None
+
+    def of(self, name: str, row: Row, boxes: list[tuple[int, Row]]) -> str | None:
+        """The group of an image, by its own row or its first box; raises `UsageError` for an unknown column."""
+        if self.column is None:
+            return None
+        places = (row, *(box for _, box in boxes[:1]))
+        value = next((values[self.column] for values in places if values.get(self.column)), None)
+        if value is None and self.column not in row and not any(self.column in box for _, box in boxes):
+            raise UsageError(f"--group-column {self.column}: no such column{did_you_mean(self.column, row)}")
+        if value is None or self.part is None:
+            return value
+        found = self.part.search(value)
+        if not found:
+            raise UsageError(f"--group-part {self.part.pattern}: finds nothing in {value} ({name}); widen it")
+        return found.group(1) if found.re.groups else found.group(0)
 
 
 def _size(row: Row) -> tuple[int, int] | None:
