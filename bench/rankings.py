@@ -166,7 +166,8 @@ def _settle(blank: Ranked, gains: Mapping[str, float], distance: Mapping[str, fl
     realism, gain = [-distance[arm] for arm in arms], [gains[arm] for arm in arms]
     found = replace(blank, refiners=tuple(arms), realism=tuple(realism), gains=tuple(gain))
     if len(arms) < FEWEST:
-        return replace(found, reason=f"{len(arms)} refiners have both numbers; a rank correlation needs {FEWEST}")
+        reason = f"{len(arms)} refiners have both numbers; a rank correlation needs {FEWEST}"
+        return replace(found, verdict="not comparable" if arms else "missing", reason=reason)
     rho, p = spearman(realism, gain)
     if math.isnan(rho):
         return replace(found, verdict="inconclusive", reason="all refiners look, or gain, the same: nothing to rank")

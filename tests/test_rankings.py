@@ -83,7 +83,7 @@ def test_rho_by_hand_controls_and_the_unrefined_set_left_out() -> None:
         ([0.03, 0.01, 0.05, 0.02, 0.04], "inconclusive"),
         ([0.04, 0.03, 0.02, 0.01], "inconclusive"),
         ([0.02, 0.02, 0.02, 0.02], "inconclusive"),
-        ([0.04, 0.03, 0.02], "missing"),
+        ([0.04, 0.03, 0.02], "not comparable"),
     ],
 )
 def test_verdicts(gains: list[float], verdict: str) -> None:
@@ -94,7 +94,7 @@ def test_verdicts(gains: list[float], verdict: str) -> None:
                      run(gains, [1, 2, 3, 4])[1])[0]  # fmt: skip
     assert found.verdict == verdict
     assert found.verdict in VERDICTS
-    assert bool(found.reason) == (verdict == "missing" or len(set(gains)) == 1)
+    assert bool(found.reason) == (verdict == "not comparable" or len(set(gains)) == 1)
 
 
 def test_less_is_better_turns_the_gain() -> None:
@@ -150,7 +150,7 @@ def test_together_ranks_within_suites_and_averages_models_first() -> None:
     farm = run([0.51, 0.52, 0.53], [1, 2, 3], suite="farm")
     rows, quality = (a + b for a, b in zip(shop, farm, strict=True))
     *singles, together = rank([ranking], rows, quality)
-    assert [single.verdict for single in singles] == ["inconclusive", "missing"]
+    assert [single.verdict for single in singles] == ["inconclusive", "not comparable"]
     assert (together.suite, together.model) == ("together", "2 suites")
     assert together.rho.mean == -1
     assert together.p == pytest.approx(2 / (24 * 6))
