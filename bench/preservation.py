@@ -12,8 +12,9 @@ REFERENCE = "synthetic"
 NAMES = {"label_score": "label score", "agreement": "label agreement", "kid": "KID", "frechet": "Frechet distance"}
 MEANING = """\
 Label score: the model, trained on real images, predicts on this set and is scored against the labels beside it. Label
-agreement: the same image by image. A set that scores far below the unrefined renders has lost labels, or looks strange to a
-model that knows real images. KID and Frechet distance: how far the set's features lie from those of real training images."""
+agreement: the same image by image. A set that scores far below the unrefined renders has lost labels, or looks strange
+to a model that knows real images. KID and Frechet distance: how far the features of the set lie from those of real
+training images."""
 
 
 def not_measured(reason: str) -> str:
@@ -72,6 +73,7 @@ def _of_real_images(rows: list[QualityRow], own: list[QualityRow]) -> Iterator[s
     if scores:
         kind = {"stand-in": "rendered stand-in", "photographs": "photographs"}[real[0].real_kind]
         yield f"On the real test images ({kind}) the same model scores {scores}."
+        yield ""
 
 
 def _why(row: QualityRow) -> str:

@@ -68,7 +68,8 @@ def _source(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
         real = not_measured("these are the real images, with the labels that they came with")
         told = measured(args.source, item.arm, args.replicate) if item.arm else real
         return store.path(item.key), artifact_facts(item.meta), told
-    alone = not_measured("this set was exported by itself; `bench data export RUN --set NAME` tells what a run measured")
+    how = "`bench data export RUN --set NAME` tells what a run measured"
+    alone = not_measured(f"this set was exported by itself; {how}")
     if (args.source / ARTIFACT).is_file():
         meta = json.loads((args.source / ARTIFACT).read_text(encoding="utf-8"))
         return args.source, artifact_facts(meta), alone
