@@ -15,6 +15,7 @@ from bench.errors import UsageError, did_you_mean
 
 Family = Literal["synthetic", "refined", "real", "hybrid", "joint", "separate"]
 _FAMILIES: tuple[Family, ...] = ("synthetic", "refined", "real", "hybrid", "joint", "separate")
+_APART = ", trained apart"
 _PATTERN = re.compile(r"^(?P<family>[a-z]+)(?:\((?P<source>[^()]+)\))?(?:@(?P<added>\d+))?$")
 
 
@@ -58,3 +59,13 @@ def parse_arm(text: str) -> Arm:
                 raise UsageError(f"arm '{text}': '{known}' takes a refiner's name")
             return Arm(known, source, None if added is None else int(added))
     raise UsageError(f"unknown arm '{text}'{did_you_mean(family, _FAMILIES)}")
+
+
+def set_name(arm: Arm) -> str:
+    """What the refined set is called that a ``refined(R)`` or ``separate(R)`` arm trains on."""
+    return f"{arm.source}{_APART}" if arm.family == "separate" else arm.source
+
+
+def arm_of_set(name: str) -> Arm:
+    """The arm that trains on the refined set of this name alone: the way back from `set_name`."""
+    return Arm("separate", name.removesuffix(_APART)) if name.endswith(_APART) else Arm("refined", name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench import plugins
-from bench.arms import Arm
+from bench.arms import Arm, set_name
 from bench.contracts import SplitRequest
 from bench.describe import Description, construct, describe
 from bench.errors import UsageError, did_you_mean
@@ -197,7 +197,7 @@ class _Builder:
         """
         name = arm.source
         refiner, inputs, keys = self.plan.refiners[name], {"synthetic": self.synthetic[0]}, []
-        label = name if arm.family != "separate" else f"{name}, trained apart"
+        label = set_name(arm)
         run = {"plugin": ["refiner", refiner.name, refiner.config], "source": refiner.source, "name": label}
         if refiner.facts["trained"]:
             alone = arm.family == "separate" or not refiner.facts["joint"]

@@ -24,6 +24,7 @@ from bench.formats.convert import ids_of
 from bench.formats.digests import file_digest
 from bench.formats.layout import ImageSetWriter, encode_png
 from bench.formats.source import image_files
+from bench.preservation import not_measured
 from bench.samples import ImageSet, Labels, Sample
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ LABEL_FOLDERS = frozenset({
 
 SAVING: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 """How to save in formats that lose something by default."""
+
+NOT_MEASURED = not_measured(
+    "these images were refined outside of a run, and no model trained on real images has looked at them; what a run "
+    "measured of its own refined sets stands in its quality.csv, and in the card of `bench data export RUN --set NAME`"
+)
 
 
 class Journal:
@@ -164,7 +170,7 @@ class PlainFolder:
                     done.copied += 1
         contents = f"{done.made + done.kept} refined images; {done.left_out} of the input could not be refined"
         facts = {"Refined by": self.trained.name, "Refining seed": self.seed, **self.trained.facts}
-        _write(self.target / CARD, data_card("Refined images", contents, facts).encode())
+        _write(self.target / CARD, data_card("Refined images", contents, facts, NOT_MEASURED).encode())
 
 
 class SetFolder:
@@ -231,6 +237,6 @@ class SetFolder:
             **self.trained.facts,
         }  # fmt: skip
         contents = describe_contents(replace(self.images, domain="refined"))
-        writer.add_file(CARD, data_card("Refined images", contents, facts).encode())
+        writer.add_file(CARD, data_card("Refined images", contents, facts, NOT_MEASURED).encode())
         writer.close()
         (self.target / JOURNAL).unlink()

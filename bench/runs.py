@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.arms import arm_of_set
 from bench.errors import UsageError, did_you_mean
 from bench.store import Store
 
@@ -24,6 +25,13 @@ class Made:
     replicate: int
     key: str
     meta: Mapping[str, Any]
+
+    @property
+    def arm(self) -> str:
+        """The arm that trains on this set alone; "" for a fit and for sets that no such arm trains on."""
+        if self.kind == "refine":
+            return str(arm_of_set(self.name))
+        return "synthetic" if self.name == "synthetic-train" else ""
 
 
 def is_run(folder: Path) -> bool:

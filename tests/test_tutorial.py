@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench import plugins
-from bench.cli.main import build_parser, main
+from bench.cli.main import main
 from bench.conformance.mock import MockWorld
 from bench.contracts import Context, SplitRequest
 
@@ -23,11 +23,6 @@ FEWER = [
 ]  # fmt: skip
 PART = ["--only", "refiner=identity", "--only", "refiner=color-transfer"]
 """Of the first look, so that the test takes seconds."""
-
-
-def blocks(page: str, language: str) -> list[str]:
-    text = (DOCS / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -84,13 +79,3 @@ def test_the_tutorials_commands_lead_to_the_page(example: Path, capsys: pytest.C
     for folder in ("renders-refined", "exported"):
         assert "color-transfer" in (Path(folder) / "data-card.md").read_text()
     assert json.loads(Path("runs/mine-quick/keys.json").read_text())
-
-
-@pytest.mark.parametrize("page", [path.name for path in sorted(DOCS.glob("*.md"))])
-def test_commands_of_every_page_parse(page: str) -> None:
-    parser = build_parser()
-    for block in blocks(page, "sh"):
-        for line in block.strip().splitlines():
-            words = shlex.split(line.split("#")[0])
-            if words[:3] == ["python", "-m", "bench"] and not {"SUITE", "[...]"} & set(words):
-                parser.parse_args(words[3:])

@@ -39,12 +39,12 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.source.exists():
         raise UsageError(f"{args.source}: no such folder")
-    root, facts = _source(args)
+    root, facts, preservation = _source(args)
     images = open_image_set(root)
     with fresh_folder(args.target) as folder:
         left_out = export(images, args.format, folder)
         title = f"{images.domain.capitalize()} images, exported as {args.format}"
-        card = data_card(title, describe_contents(images), facts, left_out=", ".join(left_out))
+        card = data_card(title, describe_contents(images), facts, preservation, ", ".join(left_out))
         (folder / CARD).write_text(card, encoding="utf-8")
     print(f"{args.target}: {describe_contents(images)}")
     if left_out:
@@ -54,9 +54,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _source(args: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
-    """The image set's folder, and how it was made."""
+def _source(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
+    """The image set's folder, how it was made, and what was measured of its labels (or why nothing was)."""
     from bench.formats.card import artifact_facts
+    from bench.preservation import measured, not_measured
     from bench.runs import choose, is_run, made
     from bench.store import ARTIFACT
 
@@ -64,11 +65,16 @@ def _source(args: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
         store = open_store(args)
         sets = [item for item in made(args.source, store) if item.kind != "fit"]
         item = choose(sets, args.which, args.replicate, "--set", "set")
-        return store.path(item.key), artifact_facts(item.meta)
+        real = not_measured("these are the real images, with the labels that they came with")
+        told = measured(args.source, item.arm, args.replicate) if item.arm else real
+        return store.path(item.key), artifact_facts(item.meta), told
+    how = "`bench data export RUN --set NAME` tells what a run measured"
+    alone = not_measured(f"this set was exported by itself; {how}")
     if (args.source / ARTIFACT).is_file():
-        return args.source, artifact_facts(json.loads((args.source / ARTIFACT).read_text(encoding="utf-8")))
+        meta = json.loads((args.source / ARTIFACT).read_text(encoding="utf-8"))
+        return args.source, artifact_facts(meta), alone
     try:
         provenance = json.loads((args.source / "manifest.json").read_text(encoding="utf-8"))["provenance"]
     except (OSError, ValueError, KeyError, TypeError):
         provenance = {}  # opening the set will say what is wrong
-    return args.source, {str(key).capitalize(): value for key, value in dict(provenance).items()}
+    return args.source, {str(key).capitalize(): value for key, value in dict(provenance).items()}, alone

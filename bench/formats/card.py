@@ -19,7 +19,7 @@ LICENCES = """\
 
 
 def data_card(
-    title: str, contents: str, facts: Mapping[str, Any], preservation: str = "", left_out: str = ""
+    title: str, contents: str, facts: Mapping[str, Any], preservation: str, left_out: str = ""
 ) -> str:
     """A page of Markdown.
 
@@ -27,18 +27,15 @@ def data_card(
         title: what the set is.
         contents: one line: how many images, which labels.
         facts: how it was made, by name; nested tables are written as JSON. No folder of this machine belongs in it.
-        preservation: what was measured of label preservation; empty where nothing was.
+        preservation: what was measured of label preservation, or why nothing was (`bench.preservation`).
         left_out: labels that the format has no place for.
     """
     lines = [f"# {title}", "", contents, "", "## How it was made", ""]
     lines += [f"- {name}: {_text(value)}" for name, value in facts.items() if value not in (None, "", {}, [])]
     lines += ["", "## Labels", ""]
     lines += [f"- Not in this format: {left_out}."] if left_out else []
-    lines += [
-        "- Labels of refined images are copies of the synthetic ones; a refiner cannot change them.",
-        "- Label preservation, whether the refined pictures still show what the labels say: "
-        f"{preservation or 'not known; it was not measured for these images'}.",
-    ]
+    lines += ["- Labels of refined images are copies of the synthetic ones; a refiner cannot change them."]
+    lines += ["", "## Label preservation: do the pictures still show what the labels say?", "", preservation]
     return "\n".join([*lines, "", "## Before you pass it on", "", LICENCES, ""])
 
 

@@ -88,7 +88,8 @@ def test_every_export_has_a_reader_and_a_card(original: ImageSet, tmp_path: Path
     through(tmp_path, "yolo")
     assert "not in this format: depth, foreground, instances, semantic, vectors" in capsys.readouterr().out
     card = (tmp_path / "out" / "data-card.md").read_text()
-    for part in ("3 refined images", '"name": "r"', "Not in this format: depth", "not known", "rights"):
+    reason = "Not measured: this set was exported by itself"
+    for part in ("3 refined images", '"name": "r"', "Not in this format: depth", reason, "rights"):
         assert part in card
     assert str(tmp_path) not in card
 
