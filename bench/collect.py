@@ -26,6 +26,7 @@ from bench.reported import read_reported
 from bench.resampling import read_resamples
 from bench.results import Row
 from bench.store import Store
+from bench.watch import DOUBTS
 
 
 def headline(plan: Plan) -> str:
@@ -53,7 +54,8 @@ def _cell_rows(plan: Plan, store: Store, cell: Cell, reasons: Mapping[str, str])
         try:
             values = json.loads((store.path(cell.score_key) / "scores.json").read_text())
             train = store.meta(cell.train_key)
-            status, reason = "ok", ""
+            doubtful = _doubts(store, cell)
+            status, reason = ("degraded", "; ".join(doubtful)) if doubtful else ("ok", "")
         except (OSError, ValueError, BenchError) as error:
             reason = f"unreadable result ({error}); run again"
     else:
@@ -82,6 +84,15 @@ def _cell_rows(plan: Plan, store: Store, cell: Cell, reasons: Mapping[str, str])
             status=status,
             reason=reason,
         )
+
+
+def _doubts(store: Store, cell: Cell) -> list[str]:
+    """What was odd in the stages that a cell rests on; see `bench.watch` and `Task.doubt`."""
+    found: dict[str, None] = {}
+    for key in (*cell.refiner_keys, cell.train_key, cell.score_key):
+        if store.has(key):
+            found |= dict.fromkeys(store.meta(key).get(DOUBTS, ()))
+    return list(found)
 
 
 def summarise(

@@ -277,6 +277,13 @@ class Task(Plugin, ABC):
         """
         return None
 
+    def doubt(self, predictions: Path, truth: ImageSet) -> str:
+        """Why predictions look like those of a model that learnt nothing (none at all, the same for every image).
+
+        One line, or "" where nothing is odd. The cell keeps its value and is called degraded, with this as its reason.
+        """
+        return ""
+
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """Pictures of what one model of a run predicts, for the report; none for a task that has nothing to show.
 

@@ -40,7 +40,7 @@ class Finished:
     def exit_code(self) -> int:
         """0, or 3 when cells failed or are missing, or when there is no result at all."""
         counts = self.statuses
-        return 3 if counts["failed"] or counts["missing"] or not counts["ok"] else 0
+        return 3 if counts["failed"] or counts["missing"] or not counts["ok"] + counts["degraded"] else 0
 
     def as_json(self) -> dict[str, Any]:
         """Summary for programs."""

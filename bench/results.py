@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from bench.errors import DataError, did_you_mean
 
 SCHEMA = 1
-STATUSES = ("ok", "failed", "skipped", "missing")
+STATUSES = ("ok", "degraded", "failed", "skipped", "missing")
 REAL_KINDS = ("stand-in", "photographs")
 
 
@@ -42,7 +42,7 @@ class Row:
         steps: optimizer steps.
         seconds: wall time of training and prediction; NaN when unknown.
         peak_mib: peak memory in MiB; NaN when unknown.
-        status: ok, failed, skipped or missing.
+        status: ok; degraded (there is a value, and a doubt about it: ``reason``); failed, skipped or missing.
         reason: one line (line breaks become spaces); "" when ok.
 
     Raises:
@@ -80,8 +80,8 @@ class Row:
 
     @property
     def usable(self) -> bool:
-        """Whether the value may enter a mean: the cell is ok and its value is a finite number."""
-        return self.status == "ok" and math.isfinite(self.value)
+        """Whether the value may enter a mean: the cell has one (a degraded cell's counts), and it is finite."""
+        return self.status in ("ok", "degraded") and math.isfinite(self.value)
 
 
 COLUMNS = ("schema", *(field.name for field in fields(Row)))

@@ -19,6 +19,7 @@ from bench.resampling import write_resamples
 from bench.samples import ImageSet, Labels, Sample
 from bench.seeds import derive
 from bench.store import Store
+from bench.watch import DOUBTS, doubts
 
 WEIGHTS = "weights.safetensors"
 TASK_WEIGHTS = "task.safetensors"
@@ -26,6 +27,7 @@ TASK_WEIGHTS = "task.safetensors"
 AGREEMENT = "agreement.json"
 """Per image, beside the scores of a training set's labels."""
 REFINE_BATCH = 16
+LOG = "losses.csv"
 
 
 def run_stage(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def _fit(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     else:
         refiner.fit(synthetic, real, context)
     save_state(context.directory / WEIGHTS, refiner.state_dict())
-    return {"count": len(synthetic), "steps": last_step(context.directory)}
+    return {"count": len(synthetic), "steps": last_step(context.directory), DOUBTS: doubts(context.directory / LOG)}
 
 
 def _refine(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
@@ -171,7 +173,8 @@ def _score(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
         _write_agreement(context.directory / AGREEMENT, truth.ids, task.agreement(predictions, truth))
     else:
         write_resamples(context.directory, task, predictions, truth)
-    return {"count": len(truth)}
+    doubt = task.doubt(predictions, truth)
+    return {"count": len(truth), DOUBTS: [doubt] if doubt else []}
 
 
 def _write_agreement(path: Path, ids: Sequence[str], values: Any) -> None:
@@ -225,7 +228,7 @@ def load_state(path: Path) -> State:
 
 def last_step(directory: Path) -> int:
     """The last step in ``losses.csv``: how many optimizer steps were really made (0 where nothing was trained)."""
-    path = directory / "losses.csv"
+    path = directory / LOG
     lines = path.read_text().splitlines() if path.exists() else []
     return int(lines[-1].split(",")[0]) if len(lines) > 1 else 0
 

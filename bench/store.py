@@ -6,6 +6,7 @@
     work/<key>/out, checkpoint   a stage in progress; a killed stage goes on from here
     damaged/<key>-<n>/           artifacts whose bytes no longer match their sha256, set aside
     leases/<key>                 who computes what
+    failures/<key>.json          trainings that diverged, and would again
     descriptions/  history.jsonl what planning remembers
 """
 
@@ -113,6 +114,25 @@ class Store:
                 shutil.rmtree(source, ignore_errors=True)
                 return
             raise StoreError(disk_message(error, self.root)) from None
+
+    def remember_failure(self, key: str, reason: str) -> None:
+        """Note that a stage fails for a reason that lies in its key, so that later runs need not find out again."""
+        path = self.root / "failures" / f"{key}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps({"reason": reason}))
+        temporary.replace(path)
+
+    def failure(self, key: str) -> str:
+        """The reason noted for a key, or ""."""
+        try:
+            return str(json.loads((self.root / "failures" / f"{key}.json").read_text())["reason"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def forget_failure(self, key: str) -> None:
+        """Let the next run try a key again."""
+        (self.root / "failures" / f"{key}.json").unlink(missing_ok=True)
 
     def keys(self) -> Iterator[str]:
         """Keys of all committed artifacts."""

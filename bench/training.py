@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from bench.contracts import Context, Progress
 from bench.errors import DivergedError
 from bench.seeds import derive
+from bench.watch import LossWatch
 
 
 class Stateful(Protocol):
@@ -110,7 +111,7 @@ def train(
         checkpoint_seconds: time between checkpoints; it never changes the result.
 
     Raises:
-        DivergedError: a logged loss is NaN or infinite; the message names the loss and the step.
+        DivergedError: a logged loss is NaN or infinite, or explodes (`bench.watch`); the message names loss and step.
     """
     start = _resume(context, parts)
     log = _LossLog(context.directory / "losses.csv", keep_below=start)
@@ -127,7 +128,9 @@ def train(
                 if not math.isfinite(value):
                     raise DivergedError(f"step {done}: {name} is {value}; lower the learning rate or clip gradients")
             if done % log_every == 0 or done == steps or i == 0:  # a resumed run logs the same lines as a whole one
-                log.write(done, values)
+                exploded = log.write(done, values)
+                if exploded:
+                    raise DivergedError(f"step {done}: {exploded}; lower the learning rate or clip gradients")
             now = time.monotonic()
             rate = batch_size * (done - logged_step) / max(now - logged, 1e-9)
             logged, logged_step = now, done
@@ -151,13 +154,19 @@ class _LossLog:
             self.columns = lines[0].split(",")[1:] if lines else []
             kept = lines[:1] + [line for line in lines[1:] if int(line.split(",")[0]) <= keep_below]
         path.write_text("".join(line + "\n" for line in kept))
+        self._watch = LossWatch()
+        for line in kept[1:]:
+            self._watch(dict(zip(self.columns, map(float, line.split(",")[1:]), strict=True)))
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
+    def write(self, step: int, values: Mapping[str, float]) -> str:
+        """Write a line; what `LossWatch` says of it (of the rounded values, as it does when a run goes on)."""
         with self.path.open("a") as file:
             if not self.columns:
                 self.columns = list(values)
                 file.write(",".join(["step", *self.columns]) + "\n")
-            file.write(",".join([str(step), *(f"{values[name]:.6g}" for name in self.columns)]) + "\n")
+            rounded = {name: f"{values[name]:.6g}" for name in self.columns}
+            file.write(",".join([str(step), *rounded.values()]) + "\n")
+        return self._watch({name: float(text) for name, text in rounded.items()})
 
 
 def _save(path: Path, step: int, parts: Mapping[str, Stateful]) -> None:

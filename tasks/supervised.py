@@ -183,6 +183,13 @@ class SupervisedTask(Task):
         """See `bench.contracts.Task.resample`."""
         return self.measure_draws(self.arrays(predictions, truth), truth, draws)
 
+    def doubt(self, predictions: Path, truth: ImageSet) -> str:
+        """Whether every image got the same prediction, to the last digit."""
+        arrays = self.arrays(predictions, truth)
+        if len(truth) > 1 and all((array == array[:1]).all() for array in arrays.values()):
+            return f"the model predicts the same {' and '.join(arrays)} for all {len(truth)} test images"
+        return ""
+
     def arrays(self, predictions: Path, truth: ImageSet) -> Arrays:
         """What `predict` wrote for the images of ``truth``; raises `DataError` when an image has no prediction."""
         with np.load(predictions / "predictions.npz", allow_pickle=False) as file:

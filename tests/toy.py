@@ -72,6 +72,7 @@ class Brighten(Refiner):
         gain: float = Field(default=1.0, gt=0)
         peek: bool = False
         crash: str = ""
+        won: bool = False
 
     shift = torch.zeros(1)
 
@@ -84,6 +85,9 @@ class Brighten(Refiner):
             raise ValueError(self.config.crash)
         self.shift = torch.tensor([float(real.images().mean() - synthetic.images().mean()) * self.config.gain])
         (context.directory / "notes.txt").write_text("shift found\n")
+        if self.config.won:
+            lines = ["step,discriminator", *(f"{step},{0.5 if step < 400 else 0.001}" for step in range(10, 510, 10))]
+            (context.directory / "losses.csv").write_text("\n".join(lines) + "\n")
 
     def refine(self, samples: Sequence[Sample], context: Context) -> list[U8]:
         return [np.clip(s.image + float(self.shift), 0, 255).astype(np.uint8) for s in samples]
@@ -189,6 +193,7 @@ class ToyTask(Task):
 
         steps: int = 40
         learnable: bool = True
+        doubtful: bool = False
 
     def learner(self, model: Any, data: ImageSet, context: Context) -> Learner:
         if not self.config.learnable:
@@ -227,6 +232,9 @@ class ToyTask(Task):
         level = json.loads((predictions / "level.json").read_text())
         error = abs(level - float(truth.images().mean()) / 255)
         return [Score("closeness", 1 - error), Score("error", error), Score("error/thing", error)]
+
+    def doubt(self, predictions: Path, truth: ImageSet) -> str:
+        return "all images have one level" if self.config.doubtful else ""
 
     def agreement(self, predictions: Path, truth: ImageSet) -> Any:
         """1 less the distance of the level to each image's; the second image has nothing to compare."""

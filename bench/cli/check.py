@@ -89,7 +89,7 @@ def _the_run(args: argparse.Namespace, suite: Suite) -> Side:
 
     # Standard output belongs to the check: `--json` has to stay readable by programs.
     with contextlib.redirect_stdout(sys.stderr):
-        run_verb.run(argparse.Namespace(**{**vars(args), "json": False}))
+        run_verb.run(argparse.Namespace(**{**vars(args), "json": False, "keep_going": True, "retry_failed": False}))
     return load_side(out_directory(args, suite))
 
 

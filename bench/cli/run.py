@@ -23,6 +23,13 @@ def register(verbs: Any) -> None:
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core; one on a GPU)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: runs/<suite>-<profile>)")
     parser.add_argument("--json", action="store_true", help="print a summary as JSON instead of the table")
+    parser.add_argument(
+        "--keep-going", action=argparse.BooleanOptionalAction, default=True,
+        help="when a stage fails, go on with everything that does not rest on it (default)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="try trainings again that diverged in an earlier run"
+    )
     parser.set_defaults(run=run)
 
 
@@ -89,7 +96,10 @@ def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) ->
         console.say(
             f"{len(missing)} of {len(plan.stages)} stages to make on {device} with {workers} workers; results in {out}"
         )
-        failures = run_plan(plan, store, device=device, workers=workers, listen=console)
+        failures = run_plan(
+            plan, store, device=device, workers=workers, listen=console,
+            keep_going=args.keep_going, retry_failed=args.retry_failed,
+        )  # fmt: skip
     if args.traceback:
         for text in failures.tracebacks.values():
             print(text, file=sys.stderr)

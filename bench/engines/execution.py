@@ -114,6 +114,8 @@ def _compute(stage: Stage, store: Store, device: str, progress: Callable[[Progre
     except BenchError as error:
         if isinstance(error, DivergedError):
             shutil.rmtree(store.work(stage.key), ignore_errors=True)
+            with contextlib.suppress(OSError):
+                store.remember_failure(stage.key, str(error))
         return Outcome("failed", time.monotonic() - started, str(error), traceback.format_exc())
     except MemoryError:
         return Outcome("failed", time.monotonic() - started, "out of memory; use a smaller batch or image size")

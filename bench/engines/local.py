@@ -58,12 +58,27 @@ def default_workers(device: str) -> int:
     return max(1, min(cores, 16))
 
 
-def run_plan(plan: Plan, store: Store, *, device: str, workers: int, listen: Callable[[Event], None]) -> Failures:
+def run_plan(
+    plan: Plan,
+    store: Store,
+    *,
+    device: str,
+    workers: int,
+    listen: Callable[[Event], None],
+    keep_going: bool = True,
+    retry_failed: bool = False,
+) -> Failures:
     """Run every stage that is not in the store; a failed one stops only what rests on it.
+
+    Args:
+        plan, store, device, workers, listen: what to do, where, and who is told.
+        keep_going: False: the first failure stops the run (stages at work are broken off, and go on the next time).
+        retry_failed: try trainings again that diverged in an earlier run; they fail again unless something random on
+            the device, or the code of a plug-in whose version stayed, has changed.
 
     Raises nothing for a failed stage: reasons come back in `Failures`. KeyboardInterrupt stops the workers.
     """
-    return _Scheduler(plan, store, device, listen).run(workers)
+    return _Scheduler(plan, store, device, listen, keep_going, retry_failed).run(workers)
 
 
 def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None:
@@ -104,15 +119,25 @@ def _tell(pipe: Connection, message: Progress | Outcome) -> None:
 
 
 class _Scheduler:
-    def __init__(self, plan: Plan, store: Store, device: str, listen: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        device: str,
+        listen: Callable[[Event], None],
+        keep_going: bool,
+        retry_failed: bool,
+    ) -> None:
         self.plan, self.store, self.device, self.listen = plan, store, device, listen
+        self.keep_going, self.retry_failed = keep_going, retry_failed
         self.failures = Failures()
         self.waiting: dict[str, Stage] = {}
-        self.fatal = ""
+        self.stopped = False
 
     def run(self, count: int) -> Failures:
         for stage in self._needed():
             self.waiting[stage.key] = stage
+        self._known_failures()
         if not self.waiting:
             return self.failures
         context = multiprocessing.get_context("spawn")
@@ -131,9 +156,22 @@ class _Scheduler:
                     break
                 for worker in self._woken(busy):
                     self._hear(worker, workers)
+                if self.stopped:
+                    self._ready(workers)  # gives the reason to whatever rests on the failed stage
+                    break
         finally:
             self._stop(workers)
         return self.failures
+
+    def _known_failures(self) -> None:
+        """Fail at once what diverged before, or forget that it did."""
+        for stage in list(self.waiting.values()):
+            reason = self.store.failure(stage.key)
+            if reason and self.retry_failed:
+                self.store.forget_failure(stage.key)
+            elif reason:
+                self._end(stage, Outcome("failed", reason=f"{reason} (in an earlier run; --retry-failed tries again)"))
+                self.waiting.pop(stage.key, None)
 
     def _needed(self) -> Iterator[Stage]:
         """Stages whose artifacts are missing and that something missing rests on, or that are results themselves."""
@@ -225,6 +263,8 @@ class _Scheduler:
             if outcome.fatal:
                 for rest in list(self.waiting.values()):
                     self._fail(rest, outcome.reason)
+            elif not self.keep_going:
+                self.stopped = True
         self.listen(Event(stage, "ended", outcome=outcome))
 
     def _missing_above(self, key: str) -> set[str]:

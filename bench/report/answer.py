@@ -107,7 +107,11 @@ def build_answer(cells: Cells) -> Answer:
             blocks.append(Block(f"Every refined arm, gain over {cells.reference}", matrix=rows))
     blocks += _hybrids(cells)
     blocks += _controls(cells)
-    troubles = cells.all_troubles()
+    troubles = [trouble for trouble in cells.all_troubles() if trouble.status != "degraded"]
+    doubtful = len(cells.all_troubles()) - len(troubles)
+    if doubtful:
+        text = f"{doubtful} of {cells.count} cells have a doubtful value (degraded); the reasons are listed below."
+        blocks.append(Block("Doubtful", (Point("none", text),)))
     if troubles:
         counts = {status: sum(t.status == status for t in troubles) for status in ("failed", "skipped", "missing")}
         listed = ", ".join(f"{count} {status}" for status, count in counts.items() if count)

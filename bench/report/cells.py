@@ -19,7 +19,7 @@ NONE = Interval(math.nan, math.nan, math.nan)
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A cell without a value: what happened and why."""
+    """A cell without a value, or ("degraded") with a doubtful one: what happened and why."""
 
     model: str
     arm: str
@@ -69,7 +69,7 @@ class Entry:
         n_train, steps: of the cells (the largest, should they differ).
         seconds, peak_mib: mean and largest over the cells; NaN when unknown.
         refiner_seconds: mean cost of fitting the arm's refiner and refining; NaN where it has none.
-        troubles: cells of this model and arm that have no value.
+        troubles: cells of this model and arm that have no value, or a doubtful one.
     """
 
     model: str
@@ -90,6 +90,11 @@ class Entry:
     def n(self) -> int:
         """Replicates with a value."""
         return len(self.values)
+
+    @property
+    def planned(self) -> int:
+        """Replicates with or without a value."""
+        return self.n + sum(trouble.status != "degraded" for trouble in self.troubles)
 
 
 class Cells:
@@ -204,7 +209,7 @@ class Cells:
         return gap_closed(arm_values, reference, real) if shared else NONE
 
     def troubles(self, model: str, arm: str, metric: str) -> list[Trouble]:
-        """Cells of a model and arm without a usable value of a metric, in order of the replicates."""
+        """Cells of a model and arm without a usable value of a metric, or with a doubtful one; by replicate."""
         rows = self._rows.get((model, arm, metric), {})
         other: dict[int, Row] = {}
         for (of_model, of_arm, _), by_replicate in self._rows.items():
@@ -213,7 +218,7 @@ class Cells:
         found = []
         for of_model, of_arm, replicate in self._planned:
             row = rows.get(replicate) or other.get(replicate)
-            if (of_model, of_arm) != (model, arm) or (row is not None and row.usable):
+            if (of_model, of_arm) != (model, arm) or (row is not None and row.usable and row.status == "ok"):
                 continue
             if row is None:
                 status, reason = "missing", "no result: the run did not get so far"
@@ -230,7 +235,7 @@ class Cells:
         return [self.entry(model, arm, metric) for arm in names if (parse_arm(arm).added is not None) == sweep]
 
     def all_troubles(self) -> list[Trouble]:
-        """Every cell without a value of the headline metric."""
+        """Every cell without a value of the headline metric, or with a doubtful one."""
         return [
             trouble
             for model in self.models

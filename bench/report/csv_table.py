@@ -49,7 +49,7 @@ def table_csv(cells: Cells, figures: Sequence[Reported]) -> str:
                     [
                         suite.get("name", ""), suite.get("profile", ""), cells.summary.real_kind, metric,
                         str(cells.higher_is_better(metric)).lower(), model, entry.arm, entry.arm.refiner,
-                        str(cells.is_control(entry.arm)).lower(), entry.n, entry.n + len(entry.troubles),
+                        str(cells.is_control(entry.arm)).lower(), entry.n, entry.planned,
                         *map(_number, entry.mean), _number(iqm(list(entry.values.values()))),
                         *map(_number, gain.interval if gain else [math.nan] * 3),
                         gain.n if gain else 0, _number(gain.p if gain else math.nan), verdict(gain),

@@ -59,6 +59,8 @@ def definitions(cells: Cells) -> dict[str, str]:
         "reported": "Figures of the suite’s paper, in its own units, on its own data and test set: shown beside the "
         "measured ones, never averaged or compared with them. “(unverified)” was not seen in the paper or a "
         "source that quotes it; “not found” could not be read.",
+        "degraded": "There is a value, but a discriminator won, or the predictions are those of a model that learnt "
+        "nothing. It enters means; the reason stands below.",
         "failed, skipped, missing": "Diverged or broken off; not possible here, for the given reason; not run yet. "
         "Such cells are shown and enter no mean.",
     }

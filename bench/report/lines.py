@@ -60,12 +60,12 @@ def lines(
 
 
 def _line(cells: Cells, entry: Entry, numbers: Numbers, figures: Sequence[Reported], metric: str) -> Line:
-    summary, planned = cells.summary, entry.n + len(entry.troubles)
+    summary = cells.summary
     control = cells.is_control(entry.arm)
     return Line(
         arm=arm_label(entry.arm, summary.real_kind) + (" (control)" if control else ""),
         state=verdict(entry.gain),
-        n=f"{entry.n}" if not entry.troubles else f"{entry.n} of {planned}",
+        n=f"{entry.n}" if entry.n == entry.planned else f"{entry.n} of {entry.planned}",
         mean=numbers.mean(entry.mean),
         gain="reference" if str(entry.arm) == cells.reference else numbers.gain(entry.gain),
         test_images=_test_images(cells, entry, numbers, metric),

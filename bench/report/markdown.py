@@ -39,7 +39,7 @@ def markdown(cells: Cells, figures: Sequence[Reported]) -> str:
     out += _quality(Sets(cells))
     troubles = grouped(cells.all_troubles())
     if troubles:
-        out += ["## Cells without a value", ""]
+        out += ["## Cells without a value, or in doubt", ""]
         out += [_row(["model", "arm", "replicates", "status", "reason"]), _row(["---"] * 5)]
         out += [_row([t.model, t.arm, t.replicates, t.status, t.reason]) for t in troubles] + [""]
     out += [f"Marks: {'; '.join(f'{mark} {text}' for mark, text in MARK_MEANINGS.items())}."]

@@ -140,7 +140,7 @@ def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Links for the sections that this page has."""
     always = ("answer", "command", "table", "definitions")
     names = {
-        "answer": "Answer", "command": "Command", "table": "Table", "troubles": "Cells without a value",
+        "answer": "Answer", "command": "Command", "table": "Table", "troubles": "Cells without a value, or in doubt",
         "claims": "Claims", "plots": "Plots", "sweeps": "Hybrid curve", "gallery": "Gallery",
         "seen": "What the models see", "quality": "Refined sets",
         "costs": "Costs", "notes": "Notes",

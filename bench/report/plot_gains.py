@@ -84,7 +84,7 @@ def _panel(axis: Axes, items: Sequence[_Item], cells: Cells, tint: dict[str, str
             mean, y, "D" if control else marker, color=colour, markersize=11 if marker == "*" else 6.5,
             markerfacecolor="white" if hollow else colour, markeredgewidth=1.6,
         )  # fmt: skip
-        if entry.troubles:
+        if entry.n < entry.planned:
             text = f"n={comparison.n}"
             axis.annotate(text, (mean, y), (0, 6), textcoords="offset points", ha="center", fontsize=9, color=MUTED)
     labels = [_label(cells, entry) if names else "" for entry, _ in items]

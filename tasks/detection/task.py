@@ -131,6 +131,10 @@ class Detection(Task):
         """F1 of every image; see `tasks.detection.agreement`."""
         return detection_agreement(json.loads((predictions / "predictions.json").read_text()), truth)
 
+    def doubt(self, predictions: Path, truth: ImageSet) -> str:
+        """Whether the detector found nothing at all."""
+        return "" if read_results(predictions) else f"the detector found nothing in any of {len(truth)} test images"
+
     def pictures(self, showing: Showing) -> list[TaskPicture]:
         """See `tasks.detection.pictures`."""
         return detection_pictures(showing)

@@ -77,6 +77,13 @@ class Pose(SupervisedTask):
         found = {"classes": outputs["logits"].argmax(1)}
         return found | ({"quaternion": outputs["quaternion"]} if "quaternion" in outputs else {})
 
+    def doubt(self, predictions: Path, truth: ImageSet) -> str:
+        """Whether every image is called one class, where the images show several."""
+        found = np.unique(self.arrays(predictions, truth)["classes"])
+        if len(found) == 1 and len(np.unique(classes_of(truth))) > 1:
+            return f"the model calls all {len(truth)} test images {truth.class_names[found[0]]}"
+        return ""
+
     def measure(self, predictions: Arrays, truth: ImageSet) -> list[Score]:
         """``accuracy`` in [0, 1], the same a class, and the mean ``angle_error`` in degrees over all images.
 

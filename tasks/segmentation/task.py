@@ -102,6 +102,13 @@ class Segmentation(SupervisedTask):
         """``semantic``: (B, H, W) uint8, the class of the largest logit."""
         return {"semantic": outputs[MAIN].argmax(1).to(torch.uint8)}
 
+    def doubt(self, predictions: Path, truth: ImageSet) -> str:
+        """Whether every pixel of every image is called one class."""
+        found = np.unique(self.arrays(predictions, truth)["semantic"])
+        if len(found) == 1 and len(truth.class_names) > 1:
+            return f"the model calls every pixel of all {len(truth)} test images {truth.class_names[found[0]]}"
+        return ""
+
     def measure(self, predictions: Arrays, truth: ImageSet) -> list[Score]:
         """See `tasks.segmentation.metrics.confusion_scores`."""
         return confusion_scores(set_confusion(predictions["semantic"], truth), truth.class_names)

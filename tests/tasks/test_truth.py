@@ -104,9 +104,35 @@ def test_predictions_made_from_the_truth_score_perfectly(name: str, truth: Image
     WRITERS[name](truth, tmp_path)
     scores = {score.metric: score.value for score in task.score(tmp_path, truth)}
     assert set(task.metrics) == {metric.split("/")[0] for metric in scores}
+    assert task.doubt(tmp_path, truth) == ""
     for metric, value in scores.items():
         best = PERFECT.get(metric, float(task.metrics[metric.split("/")[0]]))
         assert value == pytest.approx(best, abs=1e-4), metric
+
+
+NOTHING_LEARNT = {
+    "avoidance": "the model predicts the same free for all 6 test images",
+    "depth": "the model predicts the same depth for all 6 test images",
+    "detection": "the detector found nothing in any of 6 test images",
+    "pose": "the model calls all 6 test images duck",
+    "segmentation": "the model calls every pixel of all 6 test images duck",
+}
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_predictions_of_a_model_that_learnt_nothing_are_doubted(name: str, truth: ImageSet, tmp_path: Path) -> None:
+    """One answer for all images; what else a model says (the angle, say) may differ."""
+    task: Task = construct("task", name, {})
+    WRITERS[name](truth, tmp_path)
+    if name == "detection":
+        (tmp_path / "predictions.json").write_text("[]")
+    else:
+        with np.load(tmp_path / "predictions.npz") as file:
+            made = {key: file[key] for key in file.files}
+        for key in made.keys() - {"quaternion"}:
+            made[key] = np.zeros_like(made[key])
+        np.savez(tmp_path / "predictions.npz", **made)
+    assert task.doubt(tmp_path, truth) == NOTHING_LEARNT[name]
 
 
 def spoilt(name: str, folder: Path) -> None:
