@@ -125,7 +125,14 @@ class Converter:
         suffix = {"JPEG": ".jpg", "PNG": ".png"}.get(same or "", "")
         if placement.unchanged and suffix:
             return Ready(id, data, suffix, labels, self._group_of(item))
-        return Ready(id, placement.image(image), ".png", labels, self._group_of(item))
+        fitted = placement.image(image)
+        # Frames of a video may differ in bytes and be one picture at this size; a world would refuse the set then.
+        pixels = hashlib.sha256(fitted.tobytes()).hexdigest()
+        twin = self._digests.setdefault(pixels, item.name)
+        if twin != item.name:
+            what = f"{item.path} is the same picture as {twin} at this size"
+            raise Broken("duplicate", item.where, what, "remove one of the two")
+        return Ready(id, fitted, ".png", labels, self._group_of(item))
 
     def _group_of(self, item: Item) -> str | None:
         if self._group is None:

@@ -104,6 +104,17 @@ def test_the_same_bytes_under_two_names(tmp_path):
     assert [sample.id for sample in samples] == ["a"]
 
 
+def test_two_files_that_are_one_picture_at_this_size(tmp_path):
+    """As frames of a video that stands still: other bytes, the same picture; a world would refuse the whole set."""
+    first = save_picture(tmp_path / "a.png", width=40, height=40)
+    second = save_picture(tmp_path / "b.png", width=40, height=40, compress_level=0)
+    other = save_picture(tmp_path / "c.png", seed=1, width=40, height=40)
+    assert first.read_bytes() != second.read_bytes()
+    samples, problems = convert(source_of([first, second, other]), size=20)
+    assert [sample.id for sample in samples] == ["a", "c"]
+    assert problems.counts == {"duplicate": 1} and "is the same picture as a.png at this size" in problems.lines[0]
+
+
 def turned_photo(path):
     """Stored as 40x20 and marked to be shown as 20x40."""
     exif = Image.Exif()
