@@ -233,12 +233,15 @@ def _attempt(url: str, part: _Part) -> Digests:
 
 
 def _stream(url: str, answer: Answer, part: _Part) -> Digests:
+    limit = part.expected.size
+    if limit is not None and answer.total not in (None, limit):
+        raise RefusedError(f"is {answer.total} bytes long, not {limit}")
     digests = Digests.of(part.path) if answer.start else Digests()
     if part.size() and not answer.start:
         part.tell("its server cannot go on where it stopped, or has another version; starting again")
     part.begin(url, answer)
     _room(part, answer)
-    count, limit = answer.start, part.expected.size
+    count = answer.start
     with part.path.open("ab" if answer.start else "wb") as file:
         while data := answer.read(CHUNK):
             file.write(data)
@@ -246,7 +249,7 @@ def _stream(url: str, answer: Answer, part: _Part) -> Digests:
             count += len(data)
             part.progress(count, limit or answer.total)
             if limit is not None and count > limit:
-                break
+                return digests  # and its size will be found wrong
     if answer.total is not None and count < answer.total and (
         not part.expected.digest or part.expected.fault(count, digests)
     ):
