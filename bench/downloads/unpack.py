@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gzip
 import lzma
@@ -55,7 +56,7 @@ def unpack(
     Args:
         archive: a .zip, .tar, .tar.gz, .tgz, .tar.bz2, or a single file as .gz.
         folder: where its files shall lie.
-        work: a folder on the same disk that does not exist; removed in any case.
+        work: a folder on the same disk; emptied before, since a killed run may have left it, and removed after.
         inside: take only what lies below this folder of the archive, without it; ``*`` matches within a name.
         progress: called with the number of bytes so far.
 
@@ -67,6 +68,7 @@ def unpack(
     sizes: dict[str, int] = {}
     written = 0
     try:
+        shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         with _members(archive) as members:
             for member in members:
@@ -163,10 +165,15 @@ def _members(archive: Path) -> Iterator[Iterator[_Member]]:
         with zipfile.ZipFile(archive) as opened:
             yield _of_zip(opened, archive)
     elif name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2")):
-        opener = {"gz": "r:gz", "tgz": "r:gz", "bz2": "r:bz2"}.get(name.rsplit(".", 1)[-1], "r:")
-        with tarfile.open(archive, opener) as opened:  # type: ignore[call-overload]
+        openers: dict[str, Callable[..., Any]] = {"gz": gzip.open, "tgz": gzip.open, "bz2": bz2.open}
+        opener = openers.get(name.rsplit(".", 1)[-1], open)
+        with opener(archive, "rb") as stream, tarfile.open(fileobj=stream, mode="r:") as opened:
             yield _of_tar(opened, archive)
+            while stream.read(CHUNK):  # to the end, where the sum over all bytes is compared
+                pass
     else:
+        if not archive.stat().st_size:
+            raise EOFError("it is empty")
         yield iter([_Member(_clean(name.removesuffix(".gz"), archive), None, partial(gzip.open, archive))])
 
 

@@ -19,7 +19,7 @@ purpose = "tests"
 home = "http://127.0.0.1/"
 licence = "CC0"
 terms = "http://127.0.0.1/terms"
-access = "open"
+access = "ACCESS"
 then = ["data import {root} sets/toy --format images --domain real"]
 """
 
@@ -46,8 +46,8 @@ def toy(tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Ca
     """Run ``bench data fetch toy`` in ``tmp_path`` with a catalogue of the given lines after `SET`'s."""
     monkeypatch.chdir(tmp_path)
 
-    def fetch(lines: str, *more: str) -> int:
-        (tmp_path / "own.toml").write_text(SET + lines.replace("URL", server.url))
+    def fetch(lines: str, *more: str, access: str = "open") -> int:
+        (tmp_path / "own.toml").write_text(SET.replace("ACCESS", access) + lines.replace("URL", server.url))
         return main(["data", "fetch", "toy", "--catalogue", "own.toml", "--root", "here", *more])
 
     return fetch
