@@ -54,7 +54,7 @@ def test_captures(captures: Path) -> None:
     source, problems = read(captures)
     assert (source.domain, source.kind, source.class_names) == ("synthetic", "rendered", ("can", "jar"))
     samples, problems = convert(source, problems=problems)
-    assert [sample.id for sample in samples] == ["RGB1_rgb_0", "RGB1_rgb_1"] and not problems.lines
+    assert [sample.id for sample in samples] == ["rgb_0", "rgb_1"] and not problems.lines
     assert samples[0].labels.boxes.tolist() == [[4, 2, 14, 10]] and samples[0].labels.classes.tolist() == [1]
     with pytest.raises(UsageError, match="--split train: captures have no splits"):
         read(captures, split="train")
