@@ -21,7 +21,7 @@ VERBS = {
     "claims": "what the papers claim, and whether it holds in the committed results",
     "results": "fill the tables of committed runs into README.md and docs/results.md",
     "list": "suites, worlds, tasks, models and refiners that are known here",
-    "data": "render, show, import, verify and export image sets",
+    "data": "render, show, fetch, import, verify and export image sets",
     "new": "write the start of a suite, or of a refiner of your own",
     "refine": "refine a folder of images with a refiner that a run has trained",
     "selftest": "check plug-ins of your own: contract, determinism, resume, labels, keys",
