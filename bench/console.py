@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from types import TracebackType
 from typing import Any
 
 from bench.contracts import Progress
 from bench.engines.local import Event
+from bench.estimates import family
+from bench.graph import Stage
 
 QUIET_SECONDS = 30.0
+TRUSTED_SECONDS = 10.0
+"""From so many foreseen seconds on, their ratio to the measured ones corrects the estimates."""
 
 
 def duration(seconds: float) -> str:
@@ -35,24 +40,35 @@ def describe_progress(progress: Progress) -> str:
 
 
 class Console:
-    """Listens to an engine. ``estimate`` gives the expected seconds of a stage by key, where known."""
+    """Listens to an engine and tells how far it is.
+
+    Args:
+        missing: the stages that the engine will make.
+        workers: how many at a time.
+        estimate: expected seconds of a stage by key, where known. Other stages are expected to take what stages of
+            their family took in this run, once one is done.
+        live: a view that redraws itself; by default where standard error is a terminal.
+        on_score: called whenever a score is finished.
+    """
 
     def __init__(
         self,
-        total: int,
+        missing: Sequence[Stage],
         workers: int,
         estimate: Mapping[str, float],
         *,
         live: bool | None = None,
         on_score: Callable[[], None] | None = None,
     ) -> None:
-        self.total, self.workers, self.estimate = total, max(workers, 1), dict(estimate)
+        self.total, self.workers, self.estimate = len(missing), max(workers, 1), dict(estimate)
         self.live = sys.stderr.isatty() if live is None else live
         self.done = 0
         self.started = time.monotonic()
         self.spoken = self.started
         self.running: dict[str, tuple[str, Progress | None, float]] = {}
-        self._left = sum(self.estimate.values())
+        self._left = {stage.key: family(stage.spec) for stage in missing}
+        self._took: dict[str, list[float]] = {}
+        self._foreseen = self._measured = 0.0
         self._view: Any = None
         self.on_score = on_score
 
@@ -79,15 +95,27 @@ class Console:
             print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     def time_left(self) -> float:
-        """Expected seconds to the end, from estimates of what is left or from the pace so far; NaN if unknown."""
-        now = time.monotonic()
-        if self._left > 0:
-            spent = sum(min(now - begun, self.estimate.get(key, 0.0)) for key, (_, _, begun) in self.running.items())
-            return max(self._left - spent, 0.0) / self.workers
-        # The first stages render and fit, and say little about the many short ones after them.
-        if self.done < max(1, self.total / 10):
-            return math.nan
-        return (now - self.started) / self.done * (self.total - self.done)
+        """Expected seconds to the end; NaN while too little is known of what is left."""
+        now, known, unknown = time.monotonic(), 0.0, 0
+        # Estimates come from other days and machines: what they foresaw of this run so far says how far off they are.
+        scale = self._measured / self._foreseen if self._foreseen > TRUSTED_SECONDS else 1.0
+        for key, of in self._left.items():
+            if key in self.estimate:
+                seconds = self.estimate[key] * scale
+            elif of in self._took:
+                seconds = fmean(self._took[of])
+            else:
+                unknown += 1
+                continue
+            begun = self.running[key][2] if key in self.running else now
+            known += max(seconds - (now - begun), 0.0)
+        if unknown:
+            took = [seconds for each in self._took.values() for seconds in each]
+            # The first stages render and fit, and say little about the many short ones after them.
+            if self.done < max(1, self.total / 10) or not took:
+                return math.nan
+            known += unknown * fmean(took)
+        return known / self.workers
 
     def _left_text(self) -> str:
         left = self.time_left()
@@ -118,7 +146,12 @@ class Console:
             self.say(f"damaged: {outcome.reason}")
             return
         self.done += 1
-        self._left -= self.estimate.pop(key, 0.0)
+        of = self._left.pop(key, "")
+        if outcome.status == "done":
+            self._took.setdefault(of, []).append(outcome.seconds)
+            if key in self.estimate:
+                self._foreseen += self.estimate[key]
+                self._measured += outcome.seconds
         if outcome.status == "failed":
             self.say(f"[{self.done}/{self.total}] {label}: FAILED: {outcome.reason}")
         elif self._view is None:

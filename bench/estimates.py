@@ -10,7 +10,8 @@ from bench.graph import Plan, Stage
 from bench.keys import leaves
 
 
-def _family(spec: Mapping[str, Any]) -> str:
+def family(spec: Mapping[str, Any]) -> str:
+    """What kind of work a stage is: ``fit/vtr``, ``train/ssd``, ``score/detection``."""
     return f"{spec.get('stage')}/{spec.get('plugin', {}).get('name', spec.get('task', ''))}"
 
 
@@ -27,14 +28,14 @@ def estimate(
     exact: dict[tuple[str, str], list[tuple[float, int]]] = {}
     for entry in history:
         spec = entry.get("spec", {})
-        exact.setdefault((_family(spec), _work(spec)), []).append((float(entry["seconds"]), int(entry.get("bytes", 0))))
+        exact.setdefault((family(spec), _work(spec)), []).append((float(entry["seconds"]), int(entry.get("bytes", 0))))
     found: dict[str, tuple[float, int]] = {}
     for stage in missing:
-        seen = exact.get((_family(stage.spec), _work(stage.spec)))
+        seen = exact.get((family(stage.spec), _work(stage.spec)))
         if seen:
             found[stage.key] = (median(s for s, _ in seen), int(median(b for _, b in seen)))
-        elif _family(stage.spec) in plan.suite.estimates:
-            found[stage.key] = (plan.suite.estimates[_family(stage.spec)], 0)
+        elif family(stage.spec) in plan.suite.estimates:
+            found[stage.key] = (plan.suite.estimates[family(stage.spec)], 0)
         elif stage.kind in plan.suite.estimates:
             found[stage.key] = (plan.suite.estimates[stage.kind], 0)
     return found

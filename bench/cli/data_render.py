@@ -92,7 +92,7 @@ def _make_missing(args: argparse.Namespace, plan: Any, store: Any) -> dict[str, 
     workers = args.workers or min(default_workers(device), len(missing))
     store.root.mkdir(parents=True, exist_ok=True)
     expected = {key: seconds for key, (seconds, _) in estimate(plan, missing, store.history()).items()}
-    with Console(len(missing), workers, expected) as console:
+    with Console(missing, workers, expected) as console:
         console.say(f"{len(missing)} image sets to make with {workers} workers")
         failures = run_plan(plan, store, device=device, workers=workers, listen=console)
     if getattr(args, "traceback", False):

@@ -91,7 +91,7 @@ def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) ->
     store.root.mkdir(parents=True, exist_ok=True)
     expected = {key: seconds for key, (seconds, _) in estimate(plan, missing, store.history()).items()}
     with Console(
-        len(missing), workers, expected, on_score=lambda: write_rows(out / "rows.csv", rows(plan, store))
+        missing, workers, expected, on_score=lambda: write_rows(out / "rows.csv", rows(plan, store))
     ) as console:
         console.say(
             f"{len(missing)} of {len(plan.stages)} stages to make on {device} with {workers} workers; results in {out}"
