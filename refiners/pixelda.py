@@ -113,7 +113,7 @@ class PixelDa(Refiner):
 
     Images are all the camera's channels: with a depth sensor the generator adapts depth as well and the discriminator
     sees it. The foreground of the content loss is the renderer's mask; the published code takes what is nearer than
-    the background, which is the same on renders without one.
+    the background, which is the same on renders without one. With ``similarity_weight = 0`` no masks are needed.
 
     `fit` leaves ``losses.csv`` and ``sheets/step-*.png``: source, adapted and a real image, with depth in grey.
     """
@@ -127,6 +127,9 @@ class PixelDa(Refiner):
 
     def __init__(self, config: PixelDaConfig) -> None:
         super().__init__(config)
+        if not config.similarity_weight:
+            # Without the content loss (the paper's digits have none) nobody asks where the foreground is.
+            self.needs = frozenset()  # type: ignore[misc]
         self._generators: list[NoiseGenerator] = []
 
     @property

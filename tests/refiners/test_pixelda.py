@@ -57,6 +57,8 @@ def same(first: Any, second: Any) -> bool:
 def test_it_is_found_and_says_which_arms_it_has() -> None:
     assert find("refiner", "pixelda").load() is PixelDa
     assert PixelDa.joint and PixelDa.separable and PixelDa.refines and PixelDa.needs == {"foreground"}
+    assert PixelDa(PixelDaConfig()).needs == {"foreground"}
+    assert PixelDa(PixelDaConfig(similarity_weight=0)).needs == set(), "boxes will do without the content loss"
 
 
 @pytest.mark.parametrize("joint", [False, True])
