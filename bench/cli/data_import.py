@@ -13,6 +13,8 @@ from typing import Any
 from bench.formats.source import Problems
 
 PROGRESS_SECONDS = 10.0
+PARTS = {"synthetic": "synthetic", "real-train": "real", "real-test": "real"}
+"""The sets that ``--part`` makes, and what each is of."""
 
 
 def register(verbs: Any) -> None:
@@ -29,6 +31,9 @@ def register(verbs: Any) -> None:
     parser.add_argument("target", type=Path, metavar="DST", help="folder to write")
     parser.add_argument("--format", required=True, metavar="F", help=f"one of {', '.join(format_names())}")
     parser.add_argument("--domain", choices=("synthetic", "real"), help="what the images are: renders or photographs")
+    parser.add_argument("--part", action="append", default=[], metavar="NAME:COLUMN=VALUE,...",
+                        help="with --format csv, make DST/NAME (synthetic, real-train or real-test) of the rows that "
+                        "these filters choose; given three times, one command makes all the sets of a suite")
     parser.add_argument("--size", default="none", metavar="PIXELS",
                         help="fit every image into a square of this side; none (default) keeps sizes")
     parser.add_argument("--fit", choices=("letterbox", "stretch"), default="letterbox",
@@ -99,8 +104,48 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def parse_parts(texts: list[str], format_name: str, domain: str | None) -> dict[str, list[str]]:
+    """``--part`` texts as name -> filters; raises `UsageError` for one that is none, a double, or another format."""
+    from bench.errors import UsageError, did_you_mean
+
+    parts: dict[str, list[str]] = {}
+    if texts and format_name != "csv":
+        raise UsageError(f"--part {texts[0]}: only --format csv has tables to choose rows from")
+    if texts and domain:
+        raise UsageError(f"--domain {domain}: with --part names say what is synthetic and what is real; leave it out")
+    for text in texts:
+        name, colon, filters = text.partition(":")
+        chosen = [each.strip() for each in filters.split(",") if each.strip()]
+        if not colon or not chosen:
+            raise UsageError(f"--part {text}: write NAME:COLUMN=VALUE, such as real-test:domain=real,split=test")
+        if name not in PARTS:
+            raise UsageError(f"--part {text}: unknown set '{name}'{did_you_mean(name, PARTS)}; {', '.join(PARTS)}")
+        if name in parts:
+            raise UsageError(f"--part {text}: {name} was given already")
+        parts[name] = chosen
+    return parts
+
+
 def run(args: argparse.Namespace) -> int:
-    """Import; exit code 0 when a set was written, whatever was left out."""
+    """Import; exit code 0 when the sets were written, whatever was left out."""
+    from bench.errors import UsageError
+
+    parse_size(args.size), parse_renames(args.rename)  # before anything is read
+    parts = parse_parts(args.part, args.format, args.domain)
+    if not args.source.exists():
+        raise UsageError(f"{args.source}: no such file or folder")
+    for target in [args.target / name for name in parts] or [args.target]:
+        if target.resolve() == args.source.resolve():
+            raise UsageError(f"{target}: source and target are one folder; choose another target")
+    if not parts:
+        _import(args, args.target, args.domain, [])
+    for name, filters in parts.items():
+        _import(args, args.target / name, PARTS[name], filters)
+    return 0
+
+
+def _import(args: argparse.Namespace, target: Path, domain: str | None, filters: list[str]) -> None:
+    """Make one set of the rows that ``filters`` choose besides those of ``--filter``."""
     from bench.errors import DataError, UsageError
     from bench.formats.convert import Converter, provenance
     from bench.formats.layout import open_image_set
@@ -108,13 +153,11 @@ def run(args: argparse.Namespace) -> int:
     from bench.formats.write import fresh_folder, write_samples
 
     size, options, renames = parse_size(args.size), reader_arguments(args), parse_renames(args.rename)
-    if not args.source.exists():
-        raise UsageError(f"{args.source}: no such file or folder")
-    if args.target.resolve() == args.source.resolve():
-        raise UsageError(f"{args.target}: source and target are one folder; choose another target")
+    if filters:
+        options = options | {"filter": [*options.get("filter", []), *filters]}
     problems = Problems(tell)
     source = read_source(args.format, args.source, options, problems)
-    domain = args.domain or source.domain
+    domain = domain or source.domain
     if domain is None:
         raise UsageError("--domain: say whether the images are synthetic or real")
     kind = source.kind if source.kind and domain == source.domain else {"real": "photographs"}.get(domain, "rendered")
@@ -122,7 +165,7 @@ def run(args: argparse.Namespace) -> int:
         source, problems, size=size, fit=args.fit, class_names=options.get("classes"), ignore=args.ignore_class,
         rename=renames, group=args.group,
     )
-    with fresh_folder(args.target, args.overwrite) as folder:
+    with fresh_folder(target, args.overwrite) as folder:
         write_samples(
             converter, folder, domain=domain, kind=kind,
             provenance=provenance(args.format, options, size, args.fit, renames),
@@ -130,9 +173,8 @@ def run(args: argparse.Namespace) -> int:
         )
         if args.strict and problems.counts:
             raise DataError(f"{args.source}: {problems.summary()}, and --strict writes nothing then")
-    print(describe_set(args.target, open_image_set(args.target)))
+    print(describe_set(target, open_image_set(target)))
     print(f"read from {args.source}: {problems.summary()}")
-    return 0
 
 
 def _progress(total: int) -> Callable[[int], None]:

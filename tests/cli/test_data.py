@@ -240,3 +240,38 @@ def test_help_is_fast_and_imports_no_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "--filter COLUMN=VALUE" in done.stdout and "yolo" in done.stdout
+
+
+def test_parts_make_all_sets_of_a_suite_in_one_command(photos, capsys):
+    files = [f"{path.name},{'sim' if k < 2 else 'real'},{'test' if k == 4 else 'train'}" for k, path in
+             enumerate(sorted(photos.glob("*.jpg")))]  # fmt: skip
+    (photos / "files.csv").write_text("\n".join(["file,domain,split", *files]))
+    parts = ["synthetic:domain=sim", "real-train:domain=real,split=train", "real-test:domain=real, split=test"]
+    command = ["data", "import", "--format", "csv", "photos", "sets", "--size", "24"]
+    assert main([*command, *(word for part in parts for word in ("--part", part))]) == 0
+    sets = {name: open_image_set(Path("sets") / name) for name in ("synthetic", "real-train", "real-test")}
+    assert [(len(images), images.domain, images.kind) for images in sets.values()] == [
+        (2, "synthetic", "rendered"), (2, "real", "photographs"), (1, "real", "photographs"),
+    ]  # fmt: skip
+    assert capsys.readouterr().out.count("read from photos") == 3
+    train, test = ({record.id for record in sets[name].records} for name in ("real-train", "real-test"))
+    assert not train & test
+
+
+@pytest.mark.parametrize(
+    ("parts", "more", "text"),
+    [
+        (["real-test"], [], "write NAME:COLUMN=VALUE"),
+        (["real-test:"], [], "write NAME:COLUMN=VALUE"),
+        (["real-tset:split=test"], [], "unknown set 'real-tset' (did you mean 'real-test'?)"),
+        (["real-test:a=1", "real-test:a=2"], [], "real-test was given already"),
+        (["real-test:class=none"], ["--domain", "real"], "leave it out"),
+        (["real-test:class=none"], ["--format", "coco"], "only --format csv"),
+        (["real-test:clas=none"], [], "no column 'clas'"),
+    ],
+)
+def test_parts_that_are_none(photos, capsys, parts, more, text):
+    command = ["data", "import", "--format", "csv", "photos", "sets", *more]
+    assert main([*command, *(word for part in parts for word in ("--part", part))]) == 2
+    error = capsys.readouterr().err
+    assert text in error and len(error.splitlines()) == 1 and not Path("sets").exists()
