@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shutil
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError, DataError
+from bench.reading import read_json, read_toml
 from bench.results import SCHEMA, Row, read_rows
 
 COMPARED_SETTINGS = ("version", "task", "metric", "reference_arm", "size", "precision", "counts", "hybrid", "train")
@@ -100,10 +99,13 @@ def _check_schema(path: Path) -> None:
 
 
 def _beside(folder: Path) -> Iterator[dict[str, Any]]:
-    for name, read in (("suite.toml", tomllib.loads), ("environment.json", json.loads)):
+    for name, read in (("suite.toml", read_toml), ("environment.json", read_json)):
         file = folder / name
         try:
-            yield read(file.read_text(encoding="utf-8")) if file.is_file() else {}
+            found = read(file) if file.is_file() else {}
+            if not isinstance(found, dict):
+                raise ValueError("no table")
+            yield found
         except (OSError, ValueError) as error:
             raise DataError(f"{file}: cannot be read ({error}); run the suite again") from None
 

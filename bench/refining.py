@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from bench.contracts import Context, Refined, Refiner
 from bench.errors import BenchError, DataError, UsageError
 from bench.formats.card import artifact_facts
+from bench.reading import read_json
 from bench.runs import choose, is_run, made
 from bench.samples import ImageSet, Sample
 from bench.seeds import derive
@@ -60,14 +60,17 @@ def load_refiner(source: Path, store: Store, name: str | None = None, replicate:
         return _loaded(item.name, meta, store.path(key) if key else None, seed)
     folder = source.parent if source.is_file() else source
     try:
-        meta = json.loads((folder / ARTIFACT).read_text(encoding="utf-8"))
-        stage = meta["stage"]
+        meta = read_json(folder / ARTIFACT)
+        stage, plugin = meta["stage"], meta["spec"]["plugin"] if meta["stage"] == "fit" else {}
+        named = str(plugin["name"]) if stage == "fit" else ""
+        if stage == "fit" and not (isinstance(plugin["config"], dict) and isinstance(meta.get("files", {}), dict)):
+            raise ValueError("no table")
     except (OSError, ValueError, KeyError, TypeError):
         mend = f"name a run's folder, or a fit's, which has {WEIGHTS} and {ARTIFACT}"
         raise UsageError(f"--refiner {source}: no trained refiner there; {mend}") from None
     if stage != "fit":
         raise UsageError(f"--refiner {source}: is a '{stage}' and no fit; name a run's folder, or a fit's")
-    return _loaded(str(meta["spec"]["plugin"]["name"]), meta, folder, 0)
+    return _loaded(named, meta, folder, 0)
 
 
 def _loaded(name: str, meta: Mapping[str, Any], folder: Path | None, seed: int) -> Trained:
@@ -77,8 +80,8 @@ def _loaded(name: str, meta: Mapping[str, Any], folder: Path | None, seed: int) 
     spec = meta["spec"]
     plugin = spec["plugin"]
     cls = plugins.find("refiner", plugin["name"]).load()
-    if cls.version != plugin["version"]:
-        raise UsageError(f"refiner '{name}': trained by version {plugin['version']}, here is version {cls.version}")
+    if cls.version != plugin.get("version"):
+        raise UsageError(f"refiner '{name}': trained by version {plugin.get('version')}, here is {cls.version}")
     if "fingerprint" in spec and folder is None:
         raise UsageError(f"refiner '{name}': takes its images from a folder, so it has nothing to refine others with")
     refiner: Refiner = construct("refiner", plugin["name"], plugin["config"])

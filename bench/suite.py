@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +12,7 @@ from bench import plugins
 from bench.arms import Arm, parse_arm
 from bench.errors import UsageError, did_you_mean
 from bench.extractors import EXTRACTORS
+from bench.reading import parse_toml, read_toml
 
 BUILT_IN = Path(__file__).parent / "suites"
 PROFILES = ("smoke", "quick", "standard", "full")
@@ -182,8 +182,8 @@ def load_suite(
     """
     path = suite_path(name)
     try:
-        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        data = read_toml(path)
+    except ValueError as error:
         raise UsageError(f"{path}: not valid TOML ({error})") from None
     profiles = data.pop("profiles", {})
     chosen = profile or ("quick" if "quick" in profiles or not profiles else next(iter(profiles)))
@@ -266,8 +266,8 @@ def apply_setting(data: dict[str, Any], setting: str) -> None:
     if not equals or not key.strip():
         raise UsageError(f"--set {setting}: write KEY=VALUE, such as --set refiner.NAME.steps=200")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text}")["value"]
+    except ValueError:
         value = text
     *parents, last = key.strip().split(".")
     if parents and parents[0] not in _keys(Suite):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +53,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _meta(path: Path) -> dict[str, Any]:
+    from bench.errors import DataError
+    from bench.reading import read_json
+
+    try:
+        return dict(read_json(path))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: not what a run writes ({error}); export the run's set again") from None
+
+
 def _source(args: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
     """The image set's folder, and how it was made."""
     from bench.formats.card import artifact_facts
+    from bench.reading import read_json
     from bench.runs import choose, is_run, made
     from bench.store import ARTIFACT
 
@@ -66,9 +76,9 @@ def _source(args: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
         item = choose(sets, args.which, args.replicate, "--set", "set")
         return store.path(item.key), artifact_facts(item.meta)
     if (args.source / ARTIFACT).is_file():
-        return args.source, artifact_facts(json.loads((args.source / ARTIFACT).read_text(encoding="utf-8")))
+        return args.source, artifact_facts(_meta(args.source / ARTIFACT))
     try:
-        provenance = json.loads((args.source / "manifest.json").read_text(encoding="utf-8"))["provenance"]
+        provenance = dict(read_json(args.source / "manifest.json")["provenance"])
     except (OSError, ValueError, KeyError, TypeError):
         provenance = {}  # opening the set will say what is wrong
-    return args.source, {str(key).capitalize(): value for key, value in dict(provenance).items()}
+    return args.source, {str(key).capitalize(): value for key, value in provenance.items()}

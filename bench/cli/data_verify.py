@@ -100,7 +100,7 @@ def _verify_source(args: argparse.Namespace, format: str, folder: Path, problems
     from bench.formats.verify import Checked
 
     options = reader_arguments(args)
-    source = read_source(format, folder, options, problems)
+    source = read_source(format, folder, options, problems, args.follow_links)
     converter = Converter(
         source, problems, class_names=options.get("classes"), ignore=args.ignore_class,
         rename=parse_renames(args.rename),

@@ -54,13 +54,13 @@ class ScaledPng:
     def metres(self, path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
         """(H, W) metres, 0 = unknown; raises `ValueError` for a picture in colours and `DataError` for the scale."""
         import numpy as np
-        from PIL import Image
 
-        with Image.open(path) as image:
-            image.load()
-            if image.mode in ("P", "1"):
-                raise ValueError(f"{image.mode} pixels are no depth")
-            array = np.asarray(image)
+        from bench.picture_files import open_picture
+
+        image = open_picture(path)
+        if image.mode in ("P", "1"):
+            raise ValueError(f"{image.mode} pixels are no depth")
+        array = np.asarray(image)
         if array.ndim != 2:
             raise ValueError(f"{array.shape[-1]} channels, expected one depth a pixel")
         if self.void is not None:
