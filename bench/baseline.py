@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.csv_cells import csv_lines
 from bench.errors import BenchError, DataError
-from bench.reading import read_json, read_toml
+from bench.reading import read_json, read_text, read_toml
 from bench.results import SCHEMA, Row, read_rows
 
 COMPARED_SETTINGS = ("version", "task", "metric", "reference_arm", "size", "precision", "counts", "hybrid", "train")
@@ -90,8 +91,11 @@ def load_side(path: Path) -> Side:
 def _check_schema(path: Path) -> None:
     if not path.is_file():
         return
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        first = next(iter(csv.DictReader(file)), {})
+    try:
+        lines = [cells for _, cells in itertools.islice(csv_lines(read_text(path)), 2)]
+    except (OSError, ValueError):
+        return  # reading the rows says what is wrong
+    first = dict(zip(*lines, strict=False)) if len(lines) == 2 else {}
     if first.get("schema", str(SCHEMA)) != str(SCHEMA):
         raise NotComparableError(
             f"{path}: rows of schema {first['schema']}, this version writes {SCHEMA}; make them again (`--update`)"

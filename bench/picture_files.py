@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from bench.reading import MIB, read_bytes
 
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP", "TIFF", "PPM", "GIF")
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
 """What is read, whatever a file is called: Pillow hands others (EPS) to programs that it starts."""
 MOST_PIXELS = 100_000_000
 """Width times height: a camera of 100 megapixels. It is looked at before any pixel is decoded."""

@@ -44,7 +44,7 @@ def read_bytes(path: Path, most: int = MOST_TEXT) -> bytes:
         OSError: it cannot be read, or it is no regular file (a pipe would make us wait for ever).
         ValueError: it is larger than ``most``.
     """
-    with path.open("rb", opener=_opened) as file:
+    with open(path, "rb", opener=_opened) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise OSError(None, "not a regular file", str(path))

@@ -30,8 +30,8 @@ def data_card(
         preservation: what was measured of label preservation; empty where nothing was.
         left_out: labels that the format has no place for.
     """
-    lines = [f"# {title}", "", contents, "", "## How it was made", ""]
-    lines += [f"- {name}: {_text(value)}" for name, value in facts.items() if value not in (None, "", {}, [])]
+    lines = [f"# {inert(title)}", "", inert(contents), "", "## How it was made", ""]
+    lines += [f"- {inert(name)}: {_text(value)}" for name, value in facts.items() if value not in (None, "", {}, [])]
     lines += ["", "## Labels", ""]
     lines += [f"- Not in this format: {left_out}."] if left_out else []
     lines += [
@@ -43,7 +43,13 @@ def data_card(
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else str(value)
+    return inert(json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else str(value))
+
+
+def inert(text: str) -> str:
+    """Text from outside (a class name, a setting) as one line of Markdown in which it is no markup and no link."""
+    flat = " ".join(text.split()).replace("\\", "\\\\").replace("](", "]\\(").replace("`", "\\`")
+    return flat.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def describe_contents(images: ImageSet) -> str:

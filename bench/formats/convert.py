@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import DataError, UsageError, did_you_mean
+from bench.errors import UsageError, did_you_mean
 from bench.formats.geometry import MAP_PADDING, Placement, place
 from bench.formats.loading import Broken, decode, drawn_instances, read_bytes, read_map
 from bench.formats.names import check_class_names, ids_of

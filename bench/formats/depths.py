@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import DataError, UsageError
 from bench.formats.source import Item, image_files
+from bench.reading import read_text
 
 if TYPE_CHECKING:  # readers are imported for `--help`, which should not wait for numpy
     import numpy as np
@@ -92,10 +93,10 @@ def depth_items(
 def listed(path: Path) -> list[list[str]]:
     """The words of each line of a text file; raises `DataError` where there is none."""
     try:
-        lines = [line.split() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+        lines = [line.split() for line in read_text(path, encoding="utf-8-sig").splitlines() if line.strip()]
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give --list relative to SRC, or its whole path") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a text file in UTF-8 ({error}); give another --list") from None
     if not lines:
         raise DataError(f"{path}: the list is empty; write one image a line")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from bench.errors import DataError
 from bench.formats.depths import cleaned
+from bench.picture_files import MOST_BYTES
+from bench.reading import read_bytes, read_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +42,7 @@ class LaserScan:
         """
         import numpy as np
 
-        data = path.read_bytes()
+        data = read_bytes(path, MOST_BYTES)
         if not data or len(data) % 16:
             raise ValueError(f"{len(data)} bytes are no scan of 16-byte points")
         points = np.frombuffer(data, np.float32).reshape(-1, 4).astype(np.float64)
@@ -73,10 +75,10 @@ def projection(date: Path, camera: str) -> NDArray[np.float64]:
 
 def _calib(path: Path) -> dict[str, str]:
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; it is in the calib download of that date") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a text file ({error}); unpack the calib download again") from None
     return {key.strip(): rest for key, _, rest in (line.partition(":") for line in lines)}
 

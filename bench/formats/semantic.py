@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import DataError
 from bench.formats.source import Item, Problems, image_files
+from bench.reading import read_text
 
 if TYPE_CHECKING:  # readers are imported for `--help`, which should not wait for numpy
     import numpy as np
@@ -171,8 +172,8 @@ def listed_names(path: Path) -> frozenset[str]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text("utf-8-sig").splitlines()
+        return read_text(path, encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; the path is relative to SRC") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a text file in UTF-8 ({error})") from None

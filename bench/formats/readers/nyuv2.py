@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import DataError, UsageError
 from bench.formats.depths import cleaned, listed
 from bench.formats.source import Item, Option, Problems, Source
+from bench.reading import read_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +25,8 @@ OPTIONS = (
     Option("list", "text file of the frames to take, one number from 1 a line, relative to the folder of SRC",
            metavar="FILE"),
 )
+MOST_SPLITS = 16 * 2**20
+"""The published splits.mat has under 3 kB."""
 _FILE = "nyu_depth_v2_labeled.mat"
 
 
@@ -63,8 +67,9 @@ def read(source: Path, options: Mapping[str, Any], problems: Problems) -> Source
     h5py: Any = importlib.import_module("h5py")
     try:
         file = h5py.File(path, "r")
-    except OSError:
+    except (OSError, RuntimeError, ValueError):
         raise DataError(f"{path}: not an HDF5 file (.mat version 7.3); download it again, or save with -v7.3") from None
+    _check_storage(h5py, file, path)
     count = _count(file, path)
     numbers = _numbers(path.parent, options, count)
     frames = Frames(file)
@@ -77,6 +82,17 @@ def read(source: Path, options: Mapping[str, Any], problems: Problems) -> Source
         for number in numbers
     ]
     return Source(tuple(items), tuple(options["classes"] or ()), frozenset({"depth"}), "real", "photographs")
+
+
+def _check_storage(h5py: Any, file: Any, path: Path) -> None:
+    """HDF5 can take data from other files, by a link or as raw storage: then any file could be read as pictures."""
+    for key in ("images", "depths", "scenes"):
+        if key not in file and file.get(key, getlink=True) is None:
+            continue
+        here = isinstance(file.get(key, getlink=True), h5py.HardLink)
+        data = file[key] if here else None
+        if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
+            raise DataError(f"{path}: '{key}' lies in another file, or is no array; is it {_FILE}?")
 
 
 def _count(file: Any, path: Path) -> int:
@@ -107,7 +123,7 @@ def _numbers(folder: Path, options: Mapping[str, Any], count: int) -> list[int]:
     elif options["list"]:
         where = folder / options["list"]
         words = [line[0] for line in listed(where)]
-        bad = [word for word in words if not word.isdecimal()]
+        bad = [word for word in words if not word.isdecimal() or len(word) > 9]
         if bad:
             raise DataError(f"{where}: {bad[0][:40]!r} is no number of a frame; write one from 1 to {count} a line")
         chosen = [int(word) for word in words]
@@ -125,8 +141,10 @@ def _of_split(path: Path, split: str) -> list[int]:
     if split not in ("train", "test"):
         raise UsageError(f"--split {split}: train or test")
     try:
-        return [int(number) for number in loadmat(path)[f"{split}Ndxs"].ravel()]
+        data = read_bytes(path, MOST_SPLITS)
+        found = loadmat(io.BytesIO(data), variable_names=[f"{split}Ndxs"])
+        return [int(number) for number in found[f"{split}Ndxs"].ravel()]
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give --splits relative to the folder of SRC") from None
-    except (KeyError, ValueError, NotImplementedError, OSError) as error:
+    except Exception as error:  # scipy raises whatever broken bytes lead it to
         raise DataError(f"{path}: no {split}Ndxs in it ({error}); is it splits.mat of NYU Depth v2?") from None
