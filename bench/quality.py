@@ -16,6 +16,7 @@ from typing import Any
 
 from bench.csv_cells import csv_lines, guarded, unguarded
 from bench.errors import DataError
+from bench.reading import read_text
 from bench.results import REAL_KINDS, STATUSES
 
 SCHEMA = 1

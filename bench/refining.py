@@ -61,34 +61,34 @@ def load_refiner(source: Path, store: Store, name: str | None = None, replicate:
     folder = source.parent if source.is_file() else source
     try:
         meta = read_json(folder / ARTIFACT)
-        stage, plugin = meta["stage"], meta["spec"]["plugin"] if meta["stage"] == "fit" else {}
-        named = str(plugin["name"]) if stage == "fit" else ""
-        if stage == "fit" and not (isinstance(plugin["config"], dict) and isinstance(meta.get("files", {}), dict)):
-            raise ValueError("no table")
+        stage = meta["stage"]
     except (OSError, ValueError, KeyError, TypeError):
         mend = f"name a run's folder, or a fit's, which has {WEIGHTS} and {ARTIFACT}"
         raise UsageError(f"--refiner {source}: no trained refiner there; {mend}") from None
     if stage != "fit":
         raise UsageError(f"--refiner {source}: is a '{stage}' and no fit; name a run's folder, or a fit's")
-    return _loaded(named, meta, folder, 0)
+    return _loaded("", meta, folder, 0)
 
 
 def _loaded(name: str, meta: Mapping[str, Any], folder: Path | None, seed: int) -> Trained:
     from bench import plugins
     from bench.describe import construct
 
-    spec = meta["spec"]
-    plugin = spec["plugin"]
-    cls = plugins.find("refiner", plugin["name"]).load()
+    spec = meta.get("spec")
+    plugin = spec.get("plugin") if isinstance(spec, dict) else None
+    if not isinstance(plugin, dict) or not isinstance(plugin.get("config"), dict) or not isinstance(spec, dict):
+        raise DataError(f"{folder or name}: {ARTIFACT} does not say which refiner was trained; run the suite again")
+    name = name or str(plugin.get("name"))
+    cls = plugins.find("refiner", str(plugin.get("name"))).load()
     if cls.version != plugin.get("version"):
         raise UsageError(f"refiner '{name}': trained by version {plugin.get('version')}, here is {cls.version}")
     if "fingerprint" in spec and folder is None:
         raise UsageError(f"refiner '{name}': takes its images from a folder, so it has nothing to refine others with")
-    refiner: Refiner = construct("refiner", plugin["name"], plugin["config"])
+    refiner: Refiner = construct("refiner", str(plugin["name"]), plugin["config"])
     if not refiner.refines:
         raise UsageError(f"refiner '{name}': adapts features and makes no images")
     if folder is not None:
-        _load_weights(refiner, folder / WEIGHTS, meta.get("files", {}).get(WEIGHTS))
+        _load_weights(refiner, folder / WEIGHTS, dict(meta.get("files") or {}).get(WEIGHTS))
     return Trained(name, refiner, seed, spec.get("sensors", {}), artifact_facts(meta))
 
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+FARTHEST_POINT = 1e4
+NEAREST_POINT = 1e-3
+"""Metres between which a point is one: pixel numbers stay whole numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class LaserScan:
     """Scans (float32 x, y, z, reflectance; metres, x forward) of the date whose folder has the calib files.
@@ -46,10 +51,10 @@ class LaserScan:
         if not data or len(data) % 16:
             raise ValueError(f"{len(data)} bytes are no scan of 16-byte points")
         points = np.frombuffer(data, np.float32).reshape(-1, 4).astype(np.float64)
-        points = points[points[:, 0] >= 0]
+        points = points[(np.abs(points) < FARTHEST_POINT).all(1) & (points[:, 0] >= 0)]  # nor what is NaN
         points[:, 3] = 1
         projected = points @ projection(self.date, self.camera).T
-        projected = projected[projected[:, 2] > 0]
+        projected = projected[projected[:, 2] > NEAREST_POINT]
         depth = projected[:, 2]
         column, row = (np.round(projected[:, k] / depth).astype(np.int64) - 1 for k in (0, 1))
         width, height = size
@@ -87,7 +92,10 @@ def _matrix(entries: Mapping[str, str], key: str, shape: tuple[int, ...], path: 
     import numpy as np
 
     try:
-        return np.array([float(word) for word in entries[key].split()]).reshape(shape)
+        matrix = np.array([float(word) for word in entries[key].split()]).reshape(shape)
+        if not (np.abs(matrix) < 1e9).all():
+            raise ValueError("not finite")
+        return matrix
     except (KeyError, ValueError):
         size = "x".join(map(str, shape))
         raise DataError(f"{path}: no {size} numbers {key}; unpack the calib download again") from None

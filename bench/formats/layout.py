@@ -206,7 +206,7 @@ def open_image_set(root: Path) -> ImageSet:
         found = manifest.get("layout") if isinstance(manifest, dict) else None
         raise DataError(f"{root / 'manifest.json'}: layout {found!r}, this version reads {LAYOUT}")
     try:
-        check_class_names(manifest["classes"])
+        _check_manifest(manifest)
         digest = hashlib.sha256(json.dumps(manifest["files"], sort_keys=True).encode()).hexdigest()
         return ImageSet(
             records=_records(root, coco, len(manifest["classes"])), class_names=tuple(manifest["classes"]),
@@ -255,3 +255,14 @@ def _check_size(image: Mapping[str, Any]) -> None:
     if type(width) is not int or type(height) is not int or min(width, height) < 1:
         raise ValueError(f"image {image['id']!r}: {width!r} x {height!r} is no size in pixels")
     check_pixels(width, height)
+
+
+def _check_manifest(manifest: Mapping[str, Any]) -> None:
+    for key in ("classes", "labels", "files"):
+        if not isinstance(manifest[key], (list, dict)) or not all(isinstance(name, str) for name in manifest[key]):
+            raise ValueError(f"'{key}' are no names")
+    check_class_names(manifest["classes"])
+    if unknown := set(manifest["labels"]) - set(LABELS):
+        raise ValueError(f"unknown kind of label {min(unknown)!r}")
+    if not all(isinstance(manifest[key], str) for key in ("domain", "kind")):
+        raise ValueError("domain or kind is no word")

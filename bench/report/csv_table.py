@@ -50,7 +50,8 @@ def table_csv(cells: Cells, figures: Sequence[Reported]) -> str:
                     [
                         guarded(str(suite.get("name", ""))), guarded(str(suite.get("profile", ""))),
                         cells.summary.real_kind, guarded(metric),
-                        str(cells.higher_is_better(metric)).lower(), guarded(model), guarded(str(entry.arm)), guarded(entry.arm.refiner),
+                        str(cells.higher_is_better(metric)).lower(),
+                        guarded(model), guarded(str(entry.arm)), guarded(entry.arm.refiner),
                         str(cells.is_control(entry.arm)).lower(), entry.n, entry.n + len(entry.troubles),
                         *map(_number, entry.mean), _number(iqm(list(entry.values.values()))),
                         *map(_number, gain.interval if gain else [math.nan] * 3),
