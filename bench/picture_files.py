@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from pathlib import Path
 
@@ -36,8 +37,8 @@ def open_picture(source: Path | bytes) -> Image.Image:
             return image
     except UnidentifiedImageError:
         raise ValueError("not an image (PNG, JPEG, BMP, WebP, TIFF, PPM or GIF)") from None
-    except Image.DecompressionBombError:
-        raise ValueError(f"more pixels than the {MOST_PIXELS // 10**6} million that are read; shrink it") from None
+    except Image.DecompressionBombError as error:  # Pillow's own limit, above ours, is looked at first
+        raise _too_many(int((re.findall(r"\d+", str(error)) or [2 * MOST_PIXELS])[0])) from None
     except _TooManyPixels:
         raise
     except Exception as error:  # decoders raise whatever broken bytes lead them to
@@ -51,6 +52,11 @@ class _TooManyPixels(ValueError):
 def check_pixels(width: int, height: int) -> None:
     """Raise `ValueError` for a size that is not decoded."""
     if width * height > MOST_PIXELS:
-        raise _TooManyPixels(
-            f"{width}x{height} pixels, at most {MOST_PIXELS // 10**6} million are read; shrink it"
-        )
+        raise _too_many(width * height)
+
+
+def _too_many(pixels: int) -> _TooManyPixels:
+    million = 10**6
+    return _TooManyPixels(
+        f"{pixels // million:,} million pixels, at most {MOST_PIXELS // million} million are read; shrink it"
+    )

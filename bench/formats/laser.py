@@ -50,7 +50,8 @@ class LaserScan:
         data = read_bytes(path, MOST_BYTES)
         if not data or len(data) % 16:
             raise ValueError(f"{len(data)} bytes are no scan of 16-byte points")
-        points = np.frombuffer(data, np.float32).reshape(-1, 4).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            points = np.frombuffer(data, np.float32).reshape(-1, 4).astype(np.float64)
         points = points[(np.abs(points) < FARTHEST_POINT).all(1) & (points[:, 0] >= 0)]  # nor what is NaN
         points[:, 3] = 1
         projected = points @ projection(self.date, self.camera).T

@@ -237,13 +237,16 @@ def _records(root: Path, coco: Mapping[str, Any], classes: int) -> tuple[Record,
         annotations = by_image.get(image["id"], [])
         if not all(map(finite, (number for a in annotations for number in a["bbox"]))):
             raise ValueError(f"image {image['id']}: a box is not finite")
+        vectors = {str(name): tuple(value) for name, value in image.get("vectors", {}).items()}
+        if not all(map(finite, (number for value in vectors.values() for number in value))):
+            raise ValueError(f"image {image['id']}: a vector is not of finite numbers")
         boxes = tuple((x, y, x + w, y + h) for x, y, w, h in (a["bbox"] for a in annotations))
         records.append(
             Record(
                 root=root, id=file.stem, file=image["file_name"], width=image["width"], height=image["height"],
                 group=str(image.get("group", image["id"])), boxes=boxes,
                 classes=tuple(a["category_id"] - 1 for a in annotations),
-                vectors={name: tuple(value) for name, value in image.get("vectors", {}).items()},
+                vectors=vectors,
             )
         )
     return tuple(records)

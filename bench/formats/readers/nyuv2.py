@@ -122,7 +122,8 @@ def _count(file: Any, path: Path) -> int:
         raise DataError(f"{path}: {what}; is it {_FILE}?")
     check_pixels(*images[2:])
     if file["images"].dtype != "uint8" or file["depths"].dtype.kind != "f" or images[0] > MOST_FRAMES:
-        raise DataError(f"{path}: {images[0]} frames of {file['images'].dtype} and {file['depths'].dtype}; is it {_FILE}?")
+        what = f"{images[0]} frames of {file['images'].dtype} and {file['depths'].dtype}"
+        raise DataError(f"{path}: {what}; is it {_FILE}?")
     return int(images[0])
 
 

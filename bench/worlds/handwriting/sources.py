@@ -128,7 +128,7 @@ def npz_digits(file: Path | None, train: bool) -> Digits:
     if file is None:
         raise UsageError("world.real_file: name an .npz with x and y, or with train_x, train_y, test_x and test_y")
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             if sum(member.file_size for member in archive.zip.infolist()) > MOST_ARRAYS:
                 raise ValueError(f"over {MOST_ARRAYS // 2**20} MiB unpacked")
             arrays = {name: archive[name] for name in archive.files}
