@@ -76,7 +76,9 @@ def _loaded(name: str, meta: Mapping[str, Any], folder: Path | None, seed: int) 
 
     spec = meta.get("spec")
     plugin = spec.get("plugin") if isinstance(spec, dict) else None
-    if not isinstance(plugin, dict) or not isinstance(plugin.get("config"), dict) or not isinstance(spec, dict):
+    if not isinstance(plugin, dict) or not isinstance(plugin.get("config"), dict) or not isinstance(spec, dict) or not (
+        isinstance(meta.get("files", {}), dict)
+    ):
         raise DataError(f"{folder or name}: {ARTIFACT} does not say which refiner was trained; run the suite again")
     name = name or str(plugin.get("name"))
     cls = plugins.find("refiner", str(plugin.get("name"))).load()
@@ -87,8 +89,9 @@ def _loaded(name: str, meta: Mapping[str, Any], folder: Path | None, seed: int) 
     refiner: Refiner = construct("refiner", str(plugin["name"]), plugin["config"])
     if not refiner.refines:
         raise UsageError(f"refiner '{name}': adapts features and makes no images")
+    files = meta.get("files", {})
     if folder is not None:
-        _load_weights(refiner, folder / WEIGHTS, dict(meta.get("files") or {}).get(WEIGHTS))
+        _load_weights(refiner, folder / WEIGHTS, files.get(WEIGHTS))
     return Trained(name, refiner, seed, spec.get("sensors", {}), artifact_facts(meta))
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -231,7 +232,7 @@ def _records(root: Path, coco: Mapping[str, Any], classes: int) -> tuple[Record,
         # The set may come from somebody else: it must not make us read files outside its own folder.
         if file.is_absolute() or ".." in file.parts or "\\" in str(file):
             raise ValueError(f"file name {image['file_name']!r} leads outside the set")
-        if "\0" in str(file) or not file.stem:
+        if b"\0" in os.fsencode(file) or not file.stem:
             raise ValueError(f"file name {image['file_name']!r} is none")
         _check_size(image)
         annotations = by_image.get(image["id"], [])
