@@ -63,15 +63,20 @@ def describe_contents(images: ImageSet) -> str:
 
 def artifact_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
     """What an artifact of the store tells about its making."""
-    spec = meta.get("spec", {})
-    plugin = spec.get("plugin", {})
+    spec = _table(meta.get("spec"))
+    plugin, request = _table(spec.get("plugin")), _table(spec.get("request"))
     return {
         "Made by": meta.get("label"),
         "Plug-in": f"{plugin.get('name')}, version {plugin.get('version')}",
         "Configuration": plugin.get("config"),
-        "Seed": spec.get("seed", spec.get("request", {}).get("seed")),
-        "Made from": {name: key[:12] for name, key in spec.get("inputs", {}).items()},
-        "Files": spec.get("fingerprint", "")[:12],
+        "Seed": spec.get("seed", request.get("seed")),
+        "Made from": {name: str(key)[:12] for name, key in _table(spec.get("inputs")).items()},
+        "Files": str(spec.get("fingerprint", ""))[:12],
         "Key": str(meta.get("key", ""))[:12],
         "Versions": meta.get("versions"),
     }
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    """An artifact from elsewhere may hold anything in the place of a table."""
+    return value if isinstance(value, dict) else {}

@@ -137,8 +137,8 @@ def read_colours(path: Path) -> tuple[tuple[str, ...], dict[Colour, int]]:
         text = line.strip()
         if not text or text.startswith("#") or (number == 1 and not re.search(r"\d", text)):
             continue
-        first = re.match(r"(\d+)[\s,;]+(\d+)[\s,;]+(\d+)[\s,;]+(.+)$", text)
-        last = re.match(r"(.+?)[\s,;:]+(\d+)[\s,;]+(\d+)[\s,;]+(\d+)$", text)
+        first = re.match(r"(\d{1,9})[\s,;]+(\d{1,9})[\s,;]+(\d{1,9})[\s,;]+(.+)$", text)
+        last = re.match(r"(.+?)[\s,;:]+(\d{1,9})[\s,;]+(\d{1,9})[\s,;]+(\d{1,9})$", text)
         if first:
             name, values = first[4], (int(first[1]), int(first[2]), int(first[3]))
         elif last:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ OPTIONS = (
 _NAME_FILES = ("data.yaml", "dataset.yaml", "data.yml", "classes.txt", "obj.names", "labels/classes.txt")
 MOST_YAML = 256 * 1024
 """A list of a thousand names is a tenth of it; the parser needs seconds for a megabyte."""
+MOST_NESTED = 500
+"""Brackets: the parser's time grows by the square of their depth."""
 _SPLITS = ("train", "val", "valid", "test")
 
 
@@ -106,7 +109,10 @@ def _from_yaml(path: Path) -> list[str]:
     except ImportError:
         raise DataError(f"{path}: reading YAML needs the package pyyaml; or give --classes a,b,c") from None
     try:
-        names = yaml.safe_load(read_text(path, MOST_YAML))["names"]
+        text = read_text(path, MOST_YAML)
+        if text.count("[") + text.count("{") > MOST_NESTED or re.search(r"(?:[-?][ \t]+){20}", text):
+            raise ValueError("nested too deeply")
+        names = yaml.safe_load(text)["names"]
         ordered = [names[key] for key in sorted(names)] if isinstance(names, dict) else list(names)
         if isinstance(names, dict) and sorted(names) != list(range(len(names))):
             raise ValueError(f"ids {str(sorted(names))[:80]} are not 0 to {len(names) - 1}")
