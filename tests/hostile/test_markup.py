@@ -24,7 +24,8 @@ ATTACKS = (
     "</td></tr></table><iframe src='//evil'></iframe>", "</style><style>*{display:none}</style>", "<!-- evil -->",
     '" onmouseover="evil()', "' onfocus='evil()' autofocus='", "javascript:evil()", "{{ 7 * 191 }}", "{% evil %}",
     "![x](http://evil/p.png)", "[x](javascript:evil())", "| evil | row |", "`evil`", "&lt;script&gt;evil&lt;/script&gt;",
-    "<a href=//evil>x</a>", "<math><mi xlink:href=evil>", "$\\mathrm{evil}$", "a\u202eevil\u202c",
+    "<a href=//evil>x</a>",
+    "<math><mi xlink:href=evil>", "$\\mathrm{evil}$", "a\u202eevil\u202c",
 )  # fmt: skip
 ALL = " ".join(ATTACKS)
 
@@ -118,8 +119,7 @@ def test_a_data_card_has_neither(tmp_path: Path) -> None:
 
 
 FORMULAS = [
-    "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0", "'=1", "''@x", "-",
-    "plain", "", "a=b", "'",
+    "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0", "'=1", "''@x", "-", "plain", "", "a=b", "'",
 ]  # fmt: skip
 
 

@@ -81,7 +81,10 @@ def _images(scene: Path, problems: Problems) -> Iterator[tuple[Item, str, Seen]]
         where = f"{scene / 'scene_gt.json'}: image {key}"
         try:
             boxes = [_seen(entry, info, k) for k, (entry, info) in enumerate(zip(truth[key], infos[key], strict=True))]
-            scale = 1000 / float(cameras[key]["depth_scale"])
+            step = float(cameras[key]["depth_scale"])
+            if not 1e-6 < step < 1e6:
+                raise ValueError(f"depth_scale is {step:g}")
+            scale = 1000 / step
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             reason = f"{type(error).__name__}: {error}"
             what = f"its entries in scene_gt, scene_gt_info and scene_camera do not fit ({reason})"
