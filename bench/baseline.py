@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import itertools
 import os
 import shutil
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.csv_cells import csv_lines
 from bench.errors import BenchError, DataError
+from bench.reading import read_json, read_text, read_toml
 from bench.results import SCHEMA, Row, read_rows
 
 COMPARED_SETTINGS = ("version", "task", "metric", "reference_arm", "size", "precision", "counts", "hybrid", "train")
@@ -91,8 +91,11 @@ def load_side(path: Path) -> Side:
 def _check_schema(path: Path) -> None:
     if not path.is_file():
         return
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        first = next(iter(csv.DictReader(file)), {})
+    try:
+        lines = [cells for _, cells in itertools.islice(csv_lines(read_text(path)), 2)]
+    except (OSError, ValueError):
+        return  # reading the rows says what is wrong
+    first = dict(zip(*lines, strict=False)) if len(lines) == 2 else {}
     if first.get("schema", str(SCHEMA)) != str(SCHEMA):
         raise NotComparableError(
             f"{path}: rows of schema {first['schema']}, this version writes {SCHEMA}; make them again (`--update`)"
@@ -100,10 +103,13 @@ def _check_schema(path: Path) -> None:
 
 
 def _beside(folder: Path) -> Iterator[dict[str, Any]]:
-    for name, read in (("suite.toml", tomllib.loads), ("environment.json", json.loads)):
+    for name, read in (("suite.toml", read_toml), ("environment.json", read_json)):
         file = folder / name
         try:
-            yield read(file.read_text(encoding="utf-8")) if file.is_file() else {}
+            found = read(file) if file.is_file() else {}
+            if not isinstance(found, dict):
+                raise ValueError("no table")
+            yield found
         except (OSError, ValueError) as error:
             raise DataError(f"{file}: cannot be read ({error}); run the suite again") from None
 

@@ -6,7 +6,6 @@ The claims themselves lie in ``results/claims/*.toml``, a file a paper; this mod
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import DataError
+from bench.reading import read_toml
 from bench.reported import Reported
 from bench.results import Row
 from bench.statistics import Interval, holm, paired_t_interval, replicates_needed, sign_flip_p
@@ -131,8 +131,8 @@ def read_claims(path: Path) -> ClaimFile:
         DataError: broken TOML, an unknown or missing key, an unknown model, or an id that occurs twice.
     """
     try:
-        file = ClaimFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        file = ClaimFile.model_validate(read_toml(path))
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
     except ValidationError as error:
         known = [*ClaimFile.model_fields, *Claim.model_fields, *ReportedPair.model_fields]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+SHOWN = 60
+"""So many names stand in a message."""
+
 
 class BenchError(Exception):
     """Something that the user can mend; the command line prints its message and nothing else."""
@@ -45,7 +48,9 @@ class IncompleteError(BenchError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)``, or a list of what is known when nothing is close."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    # Comparing takes as long as the words are and as many as they are: a hostile label file has thousands of each.
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5) if len(word) < 100 and len(names) < 500 else []
     if close:
         return f" (did you mean '{close[0]}'?)"
-    return f" (known: {', '.join(names)})" if names else ""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f" (known: {', '.join(names[:SHOWN])}{more})" if names else ""

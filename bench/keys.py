@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 
@@ -15,6 +16,11 @@ def canonical(value: Any) -> str:
 def key_of(value: Any) -> str:
     """sha256 of the canonical JSON, as hex."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def is_key(text: str) -> bool:
+    """Whether a text may name an artifact: it becomes a folder's name, so it must not lead anywhere else."""
+    return re.fullmatch(r"[0-9A-Za-z_-]{1,128}", text) is not None
 
 
 def leaves(value: Any, prefix: str = "") -> dict[str, Any]:

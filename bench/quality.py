@@ -14,7 +14,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from bench.csv_cells import csv_lines, guarded, unguarded
 from bench.errors import DataError
+from bench.reading import read_text
 from bench.results import REAL_KINDS, STATUSES
 
 SCHEMA = 1
@@ -98,15 +100,15 @@ def read_quality(path: Path) -> list[QualityRow]:
         DataError: not readable, other columns, another schema, or a value of the wrong kind; it names file and line.
     """
     try:
-        reader = csv.reader(io.StringIO(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
+        lines = list(csv_lines(read_text(path)))
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}); `bench run` writes it") from None
-    header = tuple(next(reader, []))
+    header = tuple(lines[0][1]) if lines else ()
     if header != COLUMNS:
         raise DataError(f"{path}, line 1: columns are not those of this version; run the suite again")
     rows = []
-    for cells in reader:
-        where = f"{path}, line {reader.line_num}"
+    for number, cells in lines[1:]:
+        where = f"{path}, line {number}"
         if len(cells) != len(COLUMNS) or cells[0] != str(SCHEMA):
             raise DataError(f"{where}: not {len(COLUMNS)} values of schema {SCHEMA}; run the suite again")
         try:
@@ -122,7 +124,7 @@ def _text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return "" if math.isnan(value) else repr(value)
-    return str(value)
+    return guarded(str(value)) if isinstance(value, str) else str(value)
 
 
 def _parse(name: str, text: str) -> Any:
@@ -131,4 +133,4 @@ def _parse(name: str, text: str) -> Any:
         return {"true": True, "false": False}[text]
     if kind == "float":
         return float(text) if text else math.nan
-    return int(text) if kind == "int" else text
+    return int(text) if kind == "int" else unguarded(text)

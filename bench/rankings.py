@@ -8,7 +8,6 @@ are those of `bench.claims.VERDICTS`, reached as `_settle` says.
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from scipy.stats import rankdata
 
 from bench.errors import DataError
 from bench.quality import QualityRow
+from bench.reading import read_toml
 from bench.results import Row
 from bench.statistics import Interval, holm, spearman, spearman_interval, stratified_spearman
 from bench.suite import PROFILES, explain
@@ -87,8 +87,8 @@ class Ranked:
 def read_ranking(path: Path) -> Ranking:
     """Read one file; raises `DataError` for broken TOML, or an unknown or missing key."""
     try:
-        return Ranking.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return Ranking.model_validate(read_toml(path))
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
     except ValidationError as error:
         raise DataError(explain(error, str(path), list(Ranking.model_fields))) from None

@@ -6,8 +6,10 @@ killed leaves whole images only, and the next one refines what is missing or has
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -20,11 +22,13 @@ from PIL import Image
 from bench.contracts import Refined
 from bench.errors import DataError, UsageError
 from bench.formats.card import CARD, data_card, describe_contents
-from bench.formats.convert import ids_of
 from bench.formats.digests import file_digest
 from bench.formats.layout import ImageSetWriter, encode_png
+from bench.formats.names import ids_of
 from bench.formats.source import image_files
+from bench.picture_files import open_picture
 from bench.preservation import not_measured
+from bench.reading import leads_out, read_json
 from bench.samples import ImageSet, Labels, Sample
 
 if TYPE_CHECKING:
@@ -84,9 +88,16 @@ def _maker(trained: Trained, seed: int, kind: str) -> dict[str, Any]:
     return {"refiner": trained.name, "key": trained.facts.get("Key"), "seed": seed, "kind": kind}
 
 
+def _provenance(manifest: Path) -> Any:
+    try:
+        return dict(read_json(manifest)).get("provenance")
+    except (OSError, ValueError, TypeError):
+        return None  # not of this command's making
+
+
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.part")
     try:
         part.write_bytes(data)
         part.replace(path)
@@ -122,18 +133,21 @@ class PlainFolder:
         ids = ids_of([path.relative_to(self.source).as_posix() for path in self.files])
         for id, path in zip(ids, self.files, strict=True):
             relative = path.relative_to(self.source)
+            if leads_out(path, [self.source]):
+                tell(f"{path}: a link that leads out of {self.source}; left out: put the file itself there")
+                done.left_out += 1
+                continue
             name = self._name(relative).as_posix()
             digest = file_digest(path)
             if self.journal.has(self.target, name, digest):
                 done.kept += 1
                 continue
             try:
-                with Image.open(path) as opened:
-                    opened.load()
-                    if opened.mode.startswith(("I", "F")):
-                        raise ValueError(f"{opened.mode} pixels, expected 8 bit")
-                    pixels = np.asarray(opened.convert("RGB"))
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                opened = open_picture(path)
+                if opened.mode.startswith(("I", "F")):
+                    raise ValueError(f"{opened.mode} pixels, expected 8 bit")
+                pixels = np.asarray(opened.convert("RGB"))
+            except (OSError, ValueError) as error:
                 tell(f"{path}: not a readable image ({error}); left out")
                 done.left_out += 1
                 continue
@@ -162,7 +176,8 @@ class PlainFolder:
         for path in sorted(self.source.rglob("*")):
             relative = path.relative_to(self.source)
             hidden = any(part.startswith(".") for part in relative.parts)
-            if path.is_file() and relative not in pictures and not hidden and relative.as_posix() != CARD:
+            plain = path.is_file() and not leads_out(path, [self.source])
+            if plain and relative not in pictures and not hidden and relative.as_posix() != CARD:
                 copy = self.target / relative
                 if not copy.is_file() or copy.read_bytes() != path.read_bytes():
                     copy.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +198,7 @@ class SetFolder:
         self.provenance = {**_maker(trained, seed, "set"), "input": images.digest}
         self.finished = (target / "manifest.json").is_file()
         if self.finished:
-            made = json.loads((target / "manifest.json").read_text(encoding="utf-8")).get("provenance")
+            made = _provenance(target / "manifest.json")
             if made != self.provenance:
                 what = "was made by another refiner, seed or input"
                 raise UsageError(f"--output {target}: {what}; choose another folder")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from bench.contracts import Context, Refined, Refiner
 from bench.errors import BenchError, DataError, UsageError
 from bench.formats.card import artifact_facts
+from bench.reading import read_json
 from bench.runs import choose, is_run, made
 from bench.samples import ImageSet, Sample
 from bench.seeds import derive
@@ -60,32 +60,38 @@ def load_refiner(source: Path, store: Store, name: str | None = None, replicate:
         return _loaded(item.name, meta, store.path(key) if key else None, seed)
     folder = source.parent if source.is_file() else source
     try:
-        meta = json.loads((folder / ARTIFACT).read_text(encoding="utf-8"))
+        meta = read_json(folder / ARTIFACT)
         stage = meta["stage"]
     except (OSError, ValueError, KeyError, TypeError):
         mend = f"name a run's folder, or a fit's, which has {WEIGHTS} and {ARTIFACT}"
         raise UsageError(f"--refiner {source}: no trained refiner there; {mend}") from None
     if stage != "fit":
         raise UsageError(f"--refiner {source}: is a '{stage}' and no fit; name a run's folder, or a fit's")
-    return _loaded(str(meta["spec"]["plugin"]["name"]), meta, folder, 0)
+    return _loaded("", meta, folder, 0)
 
 
 def _loaded(name: str, meta: Mapping[str, Any], folder: Path | None, seed: int) -> Trained:
     from bench import plugins
     from bench.describe import construct
 
-    spec = meta["spec"]
-    plugin = spec["plugin"]
-    cls = plugins.find("refiner", plugin["name"]).load()
-    if cls.version != plugin["version"]:
-        raise UsageError(f"refiner '{name}': trained by version {plugin['version']}, here is version {cls.version}")
+    spec = meta.get("spec")
+    plugin = spec.get("plugin") if isinstance(spec, dict) else None
+    if not isinstance(plugin, dict) or not isinstance(plugin.get("config"), dict) or not isinstance(spec, dict) or not (
+        isinstance(meta.get("files", {}), dict)
+    ):
+        raise DataError(f"{folder or name}: {ARTIFACT} does not say which refiner was trained; run the suite again")
+    name = name or str(plugin.get("name"))
+    cls = plugins.find("refiner", str(plugin.get("name"))).load()
+    if cls.version != plugin.get("version"):
+        raise UsageError(f"refiner '{name}': trained by version {plugin.get('version')}, here is {cls.version}")
     if "fingerprint" in spec and folder is None:
         raise UsageError(f"refiner '{name}': takes its images from a folder, so it has nothing to refine others with")
-    refiner: Refiner = construct("refiner", plugin["name"], plugin["config"])
+    refiner: Refiner = construct("refiner", str(plugin["name"]), plugin["config"])
     if not refiner.refines:
         raise UsageError(f"refiner '{name}': adapts features and makes no images")
+    files = meta.get("files", {})
     if folder is not None:
-        _load_weights(refiner, folder / WEIGHTS, meta.get("files", {}).get(WEIGHTS))
+        _load_weights(refiner, folder / WEIGHTS, files.get(WEIGHTS))
     return Trained(name, refiner, seed, spec.get("sensors", {}), artifact_facts(meta))
 
 

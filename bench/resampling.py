@@ -71,7 +71,7 @@ def write_resamples(folder: Path, task: Task, predictions: Path, truth: ImageSet
 def read_resamples(folder: Path) -> tuple[int, Mapping[str, NDArray[np.float64]]]:
     """The number of groups, and what `write_resamples` left; (0, {}) where there is nothing to read."""
     try:
-        with np.load(folder / FILE, allow_pickle=False) as file:
+        with (folder / FILE).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return int(file[_GROUPS]), {name: file[name] for name in file.files if name != _GROUPS}
-    except (OSError, ValueError, KeyError):
+    except Exception:  # numpy, zipfile and zlib raise whatever broken bytes lead them to
         return 0, {}

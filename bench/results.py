@@ -7,7 +7,6 @@ interpreted many times. A failed cell is a row as well: it says so in ``status``
 from __future__ import annotations
 
 import csv
-import io
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -15,7 +14,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
+from bench.csv_cells import csv_lines, guarded, unguarded
 from bench.errors import DataError, did_you_mean
+from bench.reading import read_text
 
 SCHEMA = 1
 STATUSES = ("ok", "degraded", "failed", "skipped", "missing")
@@ -118,17 +119,20 @@ def read_rows(path: Path) -> list[Row]:
             the message names the file and the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; `bench run` writes it") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable text file ({error})") from None
-    reader = csv.reader(io.StringIO(text))
-    header = next(reader, [])
+    try:
+        lines = list(csv_lines(text))
+    except ValueError as error:
+        raise DataError(f"{path}, {error}; run the suite again") from None
+    header = lines[0][1] if lines else []
     _check_header(path, header)
     rows = []
-    for cells in reader:
-        where = f"{path}, line {reader.line_num}"
+    for number, cells in lines[1:]:
+        where = f"{path}, line {number}"
         if not cells:
             continue
         if len(cells) != len(header):
@@ -161,7 +165,7 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return "" if math.isnan(value) else repr(float(value))
-    return str(value)
+    return guarded(str(value)) if isinstance(value, str) else str(value)
 
 
 def _parse(where: str, name: str, text: str) -> Any:
@@ -171,7 +175,7 @@ def _parse(where: str, name: str, text: str) -> Any:
             return {"true": True, "false": False}[text]
         if kind == "float":
             return float(text) if text else math.nan
-        return int(text) if kind == "int" else text
+        return int(text) if kind == "int" else unguarded(text)
     except (ValueError, KeyError):
         wanted = {"bool": "true or false", "float": "a number or nothing", "int": "a whole number"}[kind]
-        raise DataError(f"{where}: {name} is {text!r}; it must be {wanted}") from None
+        raise DataError(f"{where}: {name} is {text[:80]!r}; it must be {wanted}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.arms import arm_of_set
-from bench.errors import UsageError, did_you_mean
+from bench.errors import StoreError, UsageError, did_you_mean
+from bench.keys import is_key
+from bench.reading import read_json
 from bench.store import Store
 
 _LABEL = re.compile(r"^(?:fit|refine with) (?P<name>.+?)(?: with (?P<model>.+))? #(?P<replicate>\d+)$")
@@ -46,8 +47,7 @@ def made(folder: Path, store: Store) -> list[Made]:
         UsageError: not the folder of a run, or a store that has nothing of it.
     """
     try:
-        keys = json.loads((folder / "keys.json").read_text(encoding="utf-8"))
-        listed = [str(key) for key in keys]
+        listed = [key for key in read_json(folder / "keys.json") if isinstance(key, str) and is_key(key)]
     except (OSError, ValueError, TypeError):
         raise UsageError(f"{folder}: not the folder of a finished run (no readable keys.json in it)") from None
     found = []
@@ -55,11 +55,15 @@ def made(folder: Path, store: Store) -> list[Made]:
         if not store.has(key):
             continue
         meta = store.meta(key)
-        if meta["stage"] == "render":
-            request = meta["spec"]["request"]
-            found.append(Made("render", f"{request['domain']}-{request['split']}", 0, key, meta))
-        elif meta["stage"] in ("fit", "refine") and (match := _LABEL.match(meta["label"])):
-            found.append(Made(meta["stage"], match["name"], int(match["replicate"]), key, meta))
+        try:
+            if meta["stage"] == "render":
+                request = meta["spec"]["request"]
+                found.append(Made("render", f"{request['domain']}-{request['split']}", 0, key, meta))
+            elif meta["stage"] in ("fit", "refine") and (match := _LABEL.match(meta["label"])):
+                found.append(Made(meta["stage"], match["name"], int(match["replicate"]), key, meta))
+        except (KeyError, TypeError, ValueError) as error:
+            mend = "remove that folder and run the suite again"
+            raise StoreError(f"{store.path(key)}: artifact.json does not say what it is ({error!r}); {mend}") from None
     if not found:
         raise UsageError(f"{store.root}: holds nothing of the run {folder}; name the store that it used with --store")
     return found

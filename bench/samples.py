@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from bench.errors import DataError, LabelsHiddenError
+from bench.picture_files import open_picture
 
 Domain = Literal["synthetic", "real"]
 RealKind = Literal["stand-in", "photographs"]
@@ -87,11 +87,10 @@ class Record:
 def read_png(path: Path) -> NDArray[Any]:
     """Read an image file into an array; raises `DataError` that names the file when it is missing or broken."""
     try:
-        with Image.open(path) as image:
-            return np.asarray(image)
+        return np.asarray(open_picture(path))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; render or import the set again") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable image ({error}); replace or remove it") from None
 
 
@@ -160,11 +159,10 @@ class ImageSet:
         """(H, W, 3) uint8."""
         path = self.records[index].path
         try:
-            with Image.open(path) as image:
-                return np.asarray(image.convert("RGB"))
+            return np.asarray(open_picture(path).convert("RGB"))
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; render or import the set again") from None
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise DataError(f"{path}: not a readable image ({error}); replace or remove it") from None
 
     def images(self) -> U8:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from PIL import Image
 
 from bench import plugins
 from bench.arms import parse_arm
 from bench.describe import describe
 from bench.errors import BenchError, DataError, UsageError
 from bench.formats.source import Source
+from bench.picture_files import open_picture
 from bench.plan import build_plan
 from bench.suite import Suite, built_in_suites, load_suite
 from bench.worlds.coco import open_folder
@@ -108,8 +108,12 @@ def _folder(folder: Path, option: str) -> Source:
 def _size(wanted: Wanted, like: Suite | None, synthetic: Source) -> tuple[int, list[str]]:
     if wanted.size is not None:
         return wanted.size, []
-    with Image.open(synthetic.items[0].path) as image:
-        longest, shape = max(image.size), f"{image.width}x{image.height}"
+    path = synthetic.items[0].path
+    try:
+        image = open_picture(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a readable image ({error}); replace or remove it") from None
+    longest, shape = max(image.size), f"{image.width}x{image.height}"
     if 16 <= longest <= LARGEST:
         return longest, []
     size = like.size if like else LARGEST

@@ -219,10 +219,15 @@ def save_state(path: Path, state: State) -> None:
 
 
 def load_state(path: Path) -> State:
-    """Load what `save_state` wrote."""
+    """Load what `save_state` wrote; raises `DataError` for anything else, and runs nothing of it."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    state: State = load_file(path)
+    try:
+        state: State = load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError, OverflowError) as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise DataError(f"{path}: no weights as safetensors ({first}); run the suite again") from None
     return state
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from bench.errors import StoreError
 from bench.lease import Lease
+from bench.reading import leads_out, read_json
 
 ARTIFACT = "artifact.json"
 
@@ -52,7 +53,9 @@ class Store:
         """``artifact.json``: spec, files, seconds, peak_mib, device, versions."""
         path = self.path(key) / ARTIFACT
         try:
-            data: dict[str, Any] = json.loads(path.read_text())
+            data = read_json(path)
+            if not isinstance(data, dict) or not isinstance(data.get("files", {}), dict):
+                raise ValueError("no table of an artifact")
             return data
         except (OSError, ValueError) as error:
             raise StoreError(f"{path}: unreadable ({error}); run again and it is computed anew") from None
@@ -73,9 +76,9 @@ class Store:
             meta = self.meta(key)
         except StoreError as error:
             return str(error)
-        for name, digest in meta["files"].items():
+        for name, digest in meta.get("files", {}).items():
             file = self.path(key) / name
-            if not file.is_file():
+            if not file.is_file() or leads_out(file, [self.path(key)]):
                 return f"{file}: missing"
             if file_sha256(file) != digest:
                 return f"{file}: bytes do not match their sha256"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -13,8 +13,11 @@ from bench import plugins
 from bench.arms import Arm, parse_arm
 from bench.errors import UsageError, did_you_mean
 from bench.extractors import EXTRACTORS
+from bench.reading import exists, parse_toml, read_toml
 
 BUILT_IN = Path(__file__).parent / "suites"
+MOST_CELLS = 100_000
+"""A plan is made in memory; ten arms of ten models in a hundred replicates are a tenth of it."""
 PROFILES = ("smoke", "quick", "standard", "full")
 
 
@@ -25,9 +28,9 @@ class _Part(BaseModel):
 class Counts(_Part):
     """Images per split; 0 means all that an adapter finds (an embedded world needs a number)."""
 
-    synthetic_train: int = Field(ge=0)
-    real_train: int = Field(ge=0)
-    real_test: int = Field(ge=0)
+    synthetic_train: int = Field(ge=0, le=10**8)
+    real_train: int = Field(ge=0, le=10**8)
+    real_test: int = Field(ge=0, le=10**8)
 
 
 class Hybrid(_Part):
@@ -36,8 +39,8 @@ class Hybrid(_Part):
     ``real`` images are drawn from real-train (0 = all); ``ratio`` synthetic or refined images are added per real one.
     """
 
-    real: int = Field(default=0, ge=0)
-    ratio: float = Field(default=1.0, gt=0)
+    real: int = Field(default=0, ge=0, le=10**8)
+    ratio: float = Field(default=1.0, gt=0, le=10**6)
 
 
 class Sweep(_Part):
@@ -101,7 +104,7 @@ class Suite(_Part):
     sensors: dict[str, float] = {}
     reported: ReportedChoice = ReportedChoice()
     size: int = Field(ge=16, le=4096)
-    replicates: int = Field(ge=1)
+    replicates: int = Field(ge=1, le=10_000)
     precision: str = Field(default="fp32", pattern="^(fp32|bf16)$")
     checkpoint_rule: str = Field(default="last", pattern="^last$")
     counts: Counts
@@ -182,20 +185,20 @@ def load_suite(
     """
     path = suite_path(name)
     try:
-        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        data = read_toml(path)
+    except ValueError as error:
         raise UsageError(f"{path}: not valid TOML ({error})") from None
-    profiles = data.pop("profiles", {})
+    profiles = _tables(data, "profiles", path)
     chosen = profile or ("quick" if "quick" in profiles or not profiles else next(iter(profiles)))
     if chosen not in (profiles or PROFILES):
         raise UsageError(f"{path.name}: unknown profile '{chosen}'{did_you_mean(chosen, profiles or PROFILES)}")
     data = _merge(data, profiles.get(chosen, {}))
-    variants = data.pop("variants", {})
+    variants = _tables(data, "variants", path)
     if variant:
         if variant not in variants:
             raise UsageError(f"{path.name}: unknown variant '{variant}'{did_you_mean(variant, variants)}")
         own = dict(variants[variant])
-        by_profile = own.pop("profiles", {})
+        by_profile = _tables(own, "profiles", path)
         data = _merge(_merge(data, own), by_profile.get(chosen, {})) | {"variant": variant}
     for setting in settings:
         apply_setting(data, setting)
@@ -208,17 +211,38 @@ def load_suite(
         raise UsageError(explain(error, f"{path.name} ({chosen})", list(_keys(Suite)))) from None
     if suite.schema_version != 1:
         raise UsageError(f"{path.name}: schema {suite.schema_version}, this version reads 1")
-    if "name" not in suite.world:
+    _check_folder_name(suite.name, "name", path)
+    if not isinstance(suite.world.get("name"), str):
         raise UsageError(f"{path.name}: world: a name is missing, write [world] name = '...'")
     world = {key: _absolute(key, value, path) for key, value in suite.world.items()}
     suite = suite.model_copy(update={"world": world, "refiner": _refiner_paths(suite, path)})
     _check_names(suite, path)
+    cells = len(suite.parsed_arms()) * len(suite.models) * suite.replicates
+    if cells > MOST_CELLS:
+        what = f"{cells:,} cells (arms x models x replicates), at most {MOST_CELLS:,} are planned"
+        raise UsageError(f"{path.name}: {what}")
     return suite
+
+
+def _tables(data: dict[str, Any], key: str, path: Path) -> dict[str, dict[str, Any]]:
+    """Take a table of tables out of a suite's data; their names become folders."""
+    found = data.pop(key, {})
+    if not isinstance(found, dict) or not all(isinstance(table, dict) for table in found.values()):
+        raise UsageError(f"{path.name}: {key}: must hold tables, write [{key}.NAME]")
+    for name in found:
+        _check_folder_name(name, key, path)
+    return found
+
+
+def _check_folder_name(name: str, key: str, path: Path) -> None:
+    """Results go to ``runs/<name>-<variant>-<profile>``, which must not lead anywhere else."""
+    if not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f/\\]{1,80}", name) or name.startswith("."):
+        raise UsageError(f"{path.name}: {key} {name[:80]!r} is no name of a folder; use letters, digits and dashes")
 
 
 def _absolute(key: str, value: Any, suite_file: Path) -> Any:
     """Folders named in a suite file are relative to that file."""
-    if key != "name" and isinstance(value, str) and value and (suite_file.parent / value).exists():
+    if key != "name" and isinstance(value, str) and value and exists(suite_file.parent / value):
         return str((suite_file.parent / value).resolve())
     return value
 
@@ -266,8 +290,8 @@ def apply_setting(data: dict[str, Any], setting: str) -> None:
     if not equals or not key.strip():
         raise UsageError(f"--set {setting}: write KEY=VALUE, such as --set refiner.NAME.steps=200")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text}")["value"]
+    except ValueError:
         value = text
     *parents, last = key.strip().split(".")
     if parents and parents[0] not in _keys(Suite):
@@ -312,6 +336,6 @@ def explain(error: ValidationError, where: str, known: Sequence[str]) -> str:
     elif first["type"] == "missing":
         message = "is missing"
     else:
-        message = f"{message} (is {first['input']!r})"
+        message = f"{message} (is {repr(first['input'])[:200]})"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{where}: {location}: {message}{more}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +53,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _meta(path: Path) -> dict[str, Any]:
+    from bench.errors import DataError
+    from bench.reading import read_json
+
+    try:
+        return dict(read_json(path))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: not what a run writes ({error}); export the run's set again") from None
+
+
 def _source(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
     """The image set's folder, how it was made, and what was measured of its labels (or why nothing was)."""
     from bench.formats.card import artifact_facts
     from bench.preservation import measured, not_measured
+    from bench.reading import read_json
     from bench.runs import choose, is_run, made
     from bench.store import ARTIFACT
 
@@ -71,10 +81,9 @@ def _source(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
     how = "`bench data export RUN --set NAME` tells what a run measured"
     alone = not_measured(f"this set was exported by itself; {how}")
     if (args.source / ARTIFACT).is_file():
-        meta = json.loads((args.source / ARTIFACT).read_text(encoding="utf-8"))
-        return args.source, artifact_facts(meta), alone
+        return args.source, artifact_facts(_meta(args.source / ARTIFACT)), alone
     try:
-        provenance = json.loads((args.source / "manifest.json").read_text(encoding="utf-8"))["provenance"]
+        provenance = dict(read_json(args.source / "manifest.json")["provenance"])
     except (OSError, ValueError, KeyError, TypeError):
         provenance = {}  # opening the set will say what is wrong
-    return args.source, {str(key).capitalize(): value for key, value in dict(provenance).items()}, alone
+    return args.source, {str(key).capitalize(): value for key, value in provenance.items()}, alone

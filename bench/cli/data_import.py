@@ -55,6 +55,8 @@ def add_reader_options(parser: argparse.ArgumentParser) -> None:
                         help="another name for a class; two that get one name become one class; may be given again")
     parser.add_argument("--ignore-class", action="append", default=[], metavar="NAME",
                         help="drop boxes of this class, and make its pixels void; may be given again")
+    parser.add_argument("--follow-links", action="store_true",
+                        help="also read what links out of SRC lead to: for links that you have made yourself")
     group = parser.add_argument_group("options of single formats")
     for option, formats in reader_options().items():
         text = option_help(option, formats).replace("%", "%%")
@@ -156,7 +158,7 @@ def _import(args: argparse.Namespace, target: Path, domain: str | None, filters:
     if filters:
         options = options | {"filter": [*options.get("filter", []), *filters]}
     problems = Problems(tell)
-    source = read_source(args.format, args.source, options, problems)
+    source = read_source(args.format, args.source, options, problems, args.follow_links)
     domain = domain or source.domain
     if domain is None:
         raise UsageError("--domain: say whether the images are synthetic or real")

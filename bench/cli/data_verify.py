@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Verify; exit code 0 when nothing was found, else 2."""
     from bench.errors import DataError
     from bench.formats.verify import Checked, verify_set
+    from bench.reading import outward_links
 
     problems = Problems(lambda line: print(line))
     checked: dict[Path, Checked] = {}
@@ -38,6 +39,9 @@ def run(args: argparse.Namespace) -> int:
         format = args.format or _format(folder)
         before = problems.counts.total()
         try:
+            for link in [] if args.follow_links else outward_links(folder):
+                if link.name in ("manifest.json", "annotations.json"):
+                    raise DataError(f"{link}: a link that leads out of the folder; put the file itself there")
             checked[folder] = (
                 verify_set(folder, problems) if format == "layout" else _verify_source(args, format, folder, problems)
             )
@@ -100,7 +104,7 @@ def _verify_source(args: argparse.Namespace, format: str, folder: Path, problems
     from bench.formats.verify import Checked
 
     options = reader_arguments(args)
-    source = read_source(format, folder, options, problems)
+    source = read_source(format, folder, options, problems, args.follow_links)
     converter = Converter(
         source, problems, class_names=options.get("classes"), ignore=args.ignore_class,
         rename=parse_renames(args.rename),

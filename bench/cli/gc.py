@@ -27,9 +27,8 @@ def register(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Free what no ``keys.json`` under ``--runs`` names; artifacts under a lease are never touched."""
-    import json
-
     from bench.errors import UsageError
+    from bench.reading import read_json
 
     store = open_store(args)
     kept: set[str] = set()
@@ -39,7 +38,14 @@ def run(args: argparse.Namespace) -> int:
             f"{args.runs}: no finished run in it, so nothing says what to keep; name the folder with --runs"
         )
     for path in lists:
-        kept |= set(json.loads(path.read_text()))
+        try:
+            listed = read_json(path)
+        except (OSError, ValueError) as error:
+            what = f"cannot be read ({error}), so what to keep is not known"
+            raise UsageError(f"{path}: {what}; mend or remove it") from None
+        if not isinstance(listed, list) or not all(isinstance(key, str) for key in listed):
+            raise UsageError(f"{path}: no list of keys, so what to keep is not known; mend or remove it")
+        kept |= set(listed)
     freed = 0
     for folder in [*(store.path(key) for key in sorted(store.keys())), *_leftovers(store.root)]:
         key = folder.name

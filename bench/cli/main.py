@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from bench import __version__
 from bench.errors import BenchError, IncompleteError, did_you_mean
+from bench.reading import shown
 
 VERBS = {
     "run": "run a suite: render, refine, train, score, report",
@@ -80,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BenchError as error:
         if "--traceback" in arguments:
             traceback.print_exc()
-        print(f"bench: {error}", file=sys.stderr)
+        print(f"bench: {shown(str(error))}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         if isinstance(error, BrokenPipeError):
@@ -88,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if "--traceback" in arguments:
             traceback.print_exc()
-        print(f"bench: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        print(f"bench: {shown(str(error.filename or 'a file'))}: {error.strerror or error}", file=sys.stderr)
         return BenchError.exit_code
     except KeyboardInterrupt:
         print("bench: stopped; run the same command again to go on", file=sys.stderr)
@@ -97,5 +98,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "--traceback" in arguments:
             traceback.print_exc()
         first = (str(error).splitlines() or [""])[0]
-        print(f"bench: unexpected {type(error).__name__}: {first}; --traceback shows where", file=sys.stderr)
+        print(f"bench: unexpected {type(error).__name__}: {shown(first)}; --traceback shows where", file=sys.stderr)
         return IncompleteError.exit_code

@@ -30,8 +30,8 @@ def data_card(
         preservation: what was measured of label preservation, or why nothing was (`bench.preservation`).
         left_out: labels that the format has no place for.
     """
-    lines = [f"# {title}", "", contents, "", "## How it was made", ""]
-    lines += [f"- {name}: {_text(value)}" for name, value in facts.items() if value not in (None, "", {}, [])]
+    lines = [f"# {inert(title)}", "", inert(contents), "", "## How it was made", ""]
+    lines += [f"- {inert(name)}: {_text(value)}" for name, value in facts.items() if value not in (None, "", {}, [])]
     lines += ["", "## Labels", ""]
     lines += [f"- Not in this format: {left_out}."] if left_out else []
     lines += ["- Labels of refined images are copies of the synthetic ones; a refiner cannot change them."]
@@ -40,7 +40,13 @@ def data_card(
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else str(value)
+    return inert(json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else str(value))
+
+
+def inert(text: str) -> str:
+    """Text from outside (a class name, a setting) as one line of Markdown in which it is no markup and no link."""
+    flat = " ".join(text.split()).replace("\\", "\\\\").replace("](", "]\\(").replace("`", "\\`")
+    return flat.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def describe_contents(images: ImageSet) -> str:
@@ -54,15 +60,20 @@ def describe_contents(images: ImageSet) -> str:
 
 def artifact_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
     """What an artifact of the store tells about its making."""
-    spec = meta.get("spec", {})
-    plugin = spec.get("plugin", {})
+    spec = _table(meta.get("spec"))
+    plugin, request = _table(spec.get("plugin")), _table(spec.get("request"))
     return {
         "Made by": meta.get("label"),
         "Plug-in": f"{plugin.get('name')}, version {plugin.get('version')}",
         "Configuration": plugin.get("config"),
-        "Seed": spec.get("seed", spec.get("request", {}).get("seed")),
-        "Made from": {name: key[:12] for name, key in spec.get("inputs", {}).items()},
-        "Files": spec.get("fingerprint", "")[:12],
+        "Seed": spec.get("seed", request.get("seed")),
+        "Made from": {name: str(key)[:12] for name, key in _table(spec.get("inputs")).items()},
+        "Files": str(spec.get("fingerprint", ""))[:12],
         "Key": str(meta.get("key", ""))[:12],
         "Versions": meta.get("versions"),
     }
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    """An artifact from elsewhere may hold anything in the place of a table."""
+    return value if isinstance(value, dict) else {}

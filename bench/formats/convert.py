@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import DataError, UsageError, did_you_mean
+from bench.errors import UsageError, did_you_mean
 from bench.formats.geometry import MAP_PADDING, Placement, place
 from bench.formats.loading import Broken, decode, drawn_instances, read_bytes, read_map
+from bench.formats.names import check_class_names, ids_of
 from bench.formats.semantic import VOID
 from bench.formats.source import Box, Item, Problems, Source
 from bench.samples import Labels
@@ -71,6 +71,7 @@ class Converter:
         for name in set(self._rename) - set(source.class_names):
             raise UsageError(f"--rename {name}=...: no such class{did_you_mean(name, source.class_names)}")
         self._names = [self._rename.get(name, name) for name in source.class_names]
+        check_class_names([*self._names, *(class_names or ())])
         for name in self.ignore - set(self._names):
             raise UsageError(f"--ignore-class {name}: no such class{did_you_mean(name, self._names)}")
         listed = class_names or dict.fromkeys(self._names)
@@ -214,21 +215,6 @@ class Converter:
             if "foreground" in promised and "foreground" not in maps:
                 maps["foreground"] = instances > 0
         return {kind: placement.map(array, MAP_PADDING[kind]) for kind, array in maps.items()}
-
-
-def ids_of(names: Sequence[str]) -> list[str]:
-    """File stems where they are unique (whatever their case), else the path with ``__`` between its parts."""
-    stems = [name.rsplit("/", 1)[-1].rsplit(".", 1)[0] or name for name in names]
-    often = Counter(stem.casefold() for stem in stems)
-    ids = [
-        stem if often[stem.casefold()] == 1 else name.replace("/", "__").replace(".", "_")
-        for stem, name in zip(stems, names, strict=True)
-    ]
-    taken = Counter(id.casefold() for id in ids)
-    if max(taken.values(), default=0) > 1:
-        twice = [name for name, id in zip(names, ids, strict=True) if taken[id.casefold()] > 1]
-        raise DataError(f"{twice[0]} and {twice[1]}: names too alike for one folder; rename one")
-    return ids
 
 
 def provenance(

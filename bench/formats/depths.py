@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import DataError, UsageError
 from bench.formats.source import Item, image_files
+from bench.reading import read_text
 
 if TYPE_CHECKING:  # readers are imported for `--help`, which should not wait for numpy
     import numpy as np
@@ -54,13 +55,13 @@ class ScaledPng:
     def metres(self, path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
         """(H, W) metres, 0 = unknown; raises `ValueError` for a picture in colours and `DataError` for the scale."""
         import numpy as np
-        from PIL import Image
 
-        with Image.open(path) as image:
-            image.load()
-            if image.mode in ("P", "1"):
-                raise ValueError(f"{image.mode} pixels are no depth")
-            array = np.asarray(image)
+        from bench.picture_files import open_picture
+
+        image = open_picture(path)
+        if image.mode in ("P", "1"):
+            raise ValueError(f"{image.mode} pixels are no depth")
+        array = np.asarray(image)
         if array.ndim != 2:
             raise ValueError(f"{array.shape[-1]} channels, expected one depth a pixel")
         if self.void is not None:
@@ -92,10 +93,10 @@ def depth_items(
 def listed(path: Path) -> list[list[str]]:
     """The words of each line of a text file; raises `DataError` where there is none."""
     try:
-        lines = [line.split() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+        lines = [line.split() for line in read_text(path, encoding="utf-8-sig").splitlines() if line.strip()]
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give --list relative to SRC, or its whole path") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a text file in UTF-8 ({error}); give another --list") from None
     if not lines:
         raise DataError(f"{path}: the list is empty; write one image a line")

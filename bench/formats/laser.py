@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING
 
 from bench.errors import DataError
 from bench.formats.depths import cleaned
+from bench.picture_files import MOST_BYTES
+from bench.reading import read_bytes, read_text
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+FARTHEST_POINT = 1e4
+NEAREST_POINT = 1e-3
+"""Metres between which a point is one: pixel numbers stay whole numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +47,15 @@ class LaserScan:
         """
         import numpy as np
 
-        data = path.read_bytes()
+        data = read_bytes(path, MOST_BYTES)
         if not data or len(data) % 16:
             raise ValueError(f"{len(data)} bytes are no scan of 16-byte points")
-        points = np.frombuffer(data, np.float32).reshape(-1, 4).astype(np.float64)
-        points = points[points[:, 0] >= 0]
+        with np.errstate(invalid="ignore"):
+            points = np.frombuffer(data, np.float32).reshape(-1, 4).astype(np.float64)
+        points = points[(np.abs(points) < FARTHEST_POINT).all(1) & (points[:, 0] >= 0)]  # nor what is NaN
         points[:, 3] = 1
         projected = points @ projection(self.date, self.camera).T
-        projected = projected[projected[:, 2] > 0]
+        projected = projected[projected[:, 2] > NEAREST_POINT]
         depth = projected[:, 2]
         column, row = (np.round(projected[:, k] / depth).astype(np.int64) - 1 for k in (0, 1))
         width, height = size
@@ -73,10 +81,10 @@ def projection(date: Path, camera: str) -> NDArray[np.float64]:
 
 def _calib(path: Path) -> dict[str, str]:
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; it is in the calib download of that date") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a text file ({error}); unpack the calib download again") from None
     return {key.strip(): rest for key, _, rest in (line.partition(":") for line in lines)}
 
@@ -85,7 +93,10 @@ def _matrix(entries: Mapping[str, str], key: str, shape: tuple[int, ...], path: 
     import numpy as np
 
     try:
-        return np.array([float(word) for word in entries[key].split()]).reshape(shape)
+        matrix = np.array([float(word) for word in entries[key].split()]).reshape(shape)
+        if not (np.abs(matrix) < 1e9).all():
+            raise ValueError("not finite")
+        return matrix
     except (KeyError, ValueError):
         size = "x".join(map(str, shape))
         raise DataError(f"{path}: no {size} numbers {key}; unpack the calib download again") from None

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,6 +27,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.errors import DataError
+from bench.formats.names import check_class_names
+from bench.picture_files import check_pixels
+from bench.reading import finite, outward_links, read_json
 from bench.samples import LABELS, ImageSet, Labels, Record
 
 LAYOUT = 1
@@ -189,26 +193,28 @@ def _present(array: NDArray[Any] | None, id: str, kind: str) -> NDArray[Any]:
 def open_image_set(root: Path) -> ImageSet:
     """Open an image set in our layout; raises `DataError` that names what is missing or makes no sense."""
     try:
-        manifest = json.loads((root / "manifest.json").read_text(encoding="utf-8"))
-        coco = json.loads((root / "annotations.json").read_text(encoding="utf-8"))
+        manifest, coco = read_json(root / "manifest.json"), read_json(root / "annotations.json")
     except FileNotFoundError as error:
         hint = f"is {root} an image set? (`bench data import` makes one)"
         raise DataError(f"{error.filename}: no such file; {hint}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise DataError(f"{root}: broken JSON ({error}); render or import the set again") from None
     except OSError as error:
         raise DataError(f"{error.filename}: {error.strerror}; is {root} an image set?") from None
+    for link in outward_links(root):
+        raise DataError(f"{link}: a link that leads out of the set; put the file itself there, or import the set again")
     if not isinstance(manifest, dict) or manifest.get("layout") != LAYOUT:
         found = manifest.get("layout") if isinstance(manifest, dict) else None
         raise DataError(f"{root / 'manifest.json'}: layout {found!r}, this version reads {LAYOUT}")
     try:
+        _check_manifest(manifest)
         digest = hashlib.sha256(json.dumps(manifest["files"], sort_keys=True).encode()).hexdigest()
         return ImageSet(
             records=_records(root, coco, len(manifest["classes"])), class_names=tuple(manifest["classes"]),
             has=frozenset(manifest["labels"]), domain=manifest["domain"], kind=manifest["kind"], digest=digest,
             background_files=tuple(sorted((root / "backgrounds").glob("*.png"))),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else str(error)
         mend = "`bench data verify` says more; render or import the set again"
         raise DataError(f"{root}: manifest and annotations do not fit this layout ({what}); {mend}") from None
@@ -226,14 +232,41 @@ def _records(root: Path, coco: Mapping[str, Any], classes: int) -> tuple[Record,
         # The set may come from somebody else: it must not make us read files outside its own folder.
         if file.is_absolute() or ".." in file.parts or "\\" in str(file):
             raise ValueError(f"file name {image['file_name']!r} leads outside the set")
+        if b"\0" in os.fsencode(file) or not file.stem:
+            raise ValueError(f"file name {image['file_name']!r} is none")
+        _check_size(image)
         annotations = by_image.get(image["id"], [])
+        if not all(map(finite, (number for a in annotations for number in a["bbox"]))):
+            raise ValueError(f"image {image['id']}: a box is not finite")
+        vectors = {str(name): tuple(value) for name, value in image.get("vectors", {}).items()}
+        if not all(map(finite, (number for value in vectors.values() for number in value))):
+            raise ValueError(f"image {image['id']}: a vector is not of finite numbers")
         boxes = tuple((x, y, x + w, y + h) for x, y, w, h in (a["bbox"] for a in annotations))
         records.append(
             Record(
                 root=root, id=file.stem, file=image["file_name"], width=image["width"], height=image["height"],
                 group=str(image.get("group", image["id"])), boxes=boxes,
                 classes=tuple(a["category_id"] - 1 for a in annotations),
-                vectors={name: tuple(value) for name, value in image.get("vectors", {}).items()},
+                vectors=vectors,
             )
         )
     return tuple(records)
+
+
+def _check_size(image: Mapping[str, Any]) -> None:
+    """Memory is taken by the stated size, so it must be one that is read."""
+    width, height = image["width"], image["height"]
+    if type(width) is not int or type(height) is not int or min(width, height) < 1:
+        raise ValueError(f"image {image['id']!r}: {width!r} x {height!r} is no size in pixels")
+    check_pixels(width, height)
+
+
+def _check_manifest(manifest: Mapping[str, Any]) -> None:
+    for key in ("classes", "labels", "files"):
+        if not isinstance(manifest[key], (list, dict)) or not all(isinstance(name, str) for name in manifest[key]):
+            raise ValueError(f"'{key}' are no names")
+    check_class_names(manifest["classes"])
+    if unknown := set(manifest["labels"]) - set(LABELS):
+        raise ValueError(f"unknown kind of label {min(unknown)!r}")
+    if not all(isinstance(manifest[key], str) for key in ("domain", "kind")):
+        raise ValueError("domain or kind is no word")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from bench.formats.masks import decode_segmentation
 from bench.formats.source import Item
+from bench.picture_files import MOST_BYTES, open_picture
+from bench.reading import read_bytes as read_file
 
 _ORIENTATION = 0x0112
 
@@ -24,28 +24,23 @@ class Broken(Exception):
 def read_bytes(item: Item) -> bytes:
     """The bytes of an item's image file; raises `Broken`."""
     try:
-        return item.data() if item.data else item.path.read_bytes()
+        return item.data() if item.data else read_file(item.path, MOST_BYTES)
     except FileNotFoundError:
         raise Broken("missing image", item.where, f"no file {item.path}", "add it or remove its entry") from None
-    except OSError as error:
-        raise Broken("broken image", item.where, f"{item.path}: {error.strerror}", "mend the file") from None
+    except (OSError, ValueError) as error:
+        what = error.strerror if isinstance(error, OSError) else str(error)
+        raise Broken("broken image", item.where, f"{item.path}: {what}", "mend the file") from None
 
 
 def decode(data: bytes, item: Item) -> tuple[Image.Image, str | None]:
     """The image as RGB, upright, and its format ("JPEG") if its bytes may be kept as they are; raises `Broken`."""
     mend = "replace or remove the file"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            opened = Image.open(io.BytesIO(data))
-            opened.load()
-            turned = _turned(opened, item)
-            upright = ImageOps.exif_transpose(opened) if turned else opened
-            mode = opened.mode
-            image = upright.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        what = "not an image" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise Broken("broken image", item.where, f"{item.path}: {what}", mend) from None
+        opened = open_picture(data)
+    except ValueError as error:
+        raise Broken("broken image", item.where, f"{item.path}: {error}", mend) from None
+    turned, mode = _turned(opened, item), opened.mode
+    image = (ImageOps.exif_transpose(opened) if turned else opened).convert("RGB")
     if mode.startswith(("I", "F")):
         raise Broken("broken image", item.where, f"{item.path}: {mode} pixels, expected 8 bit", "convert it to 8 bit")
     if item.stated_size and image.size != item.stated_size:
@@ -58,7 +53,10 @@ def decode(data: bytes, item: Item) -> tuple[Image.Image, str | None]:
 
 def _turned(image: Image.Image, item: Item) -> bool:
     """Whether a camera's orientation mark is to be obeyed: as viewers do, unless the labels' size says otherwise."""
-    orientation = image.getexif().get(_ORIENTATION, 1)
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # broken metadata raise whatever they lead to, and say nothing of the pixels
+        return False
     if orientation not in range(2, 9):
         return False
     swaps = orientation >= 5 and image.size[0] != image.size[1]
@@ -70,12 +68,11 @@ def read_map(path: Path, kind: str, size: tuple[int, int], item: Item) -> NDArra
     try:
         if kind == "depth" and item.depths:
             return _fitting(item.depths.metres(path, size), path, size, item)
-        with Image.open(path) as image:
-            image.load()
-            array = item.codes.decode(image) if kind == "semantic" and item.codes else np.asarray(image)
+        image = open_picture(path)
+        array = item.codes.decode(image) if kind == "semantic" and item.codes else np.asarray(image)
     except FileNotFoundError:
         raise Broken("missing mask", item.where, f"no file {path}", "add it") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise Broken("broken mask", item.where, f"{path}: {error}", "mend or replace it") from None
     _fitting(array, path, size, item)
     if kind == "foreground":

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.reading import finite
+
 
 def decode_segmentation(segmentation: Any, width: int, height: int) -> NDArray[np.bool_]:
     """Return the (H, W) mask of a COCO ``segmentation``; raises `ValueError` that says what is wrong with it."""
@@ -68,7 +70,7 @@ def _from_polygons(polygons: list[Any], width: int, height: int) -> NDArray[np.b
     checked = []
     for polygon in polygons:
         points = np.asarray(polygon, np.float64) if _numbers(polygon) else np.empty(0)
-        if points.size < 6 or points.size % 2 or not np.isfinite(points).all():
+        if points.size < 6 or points.size % 2:
             raise ValueError("a polygon needs three or more points of two finite numbers")
         # Points far outside would make the rasteriser walk (and allocate) the whole way.
         checked.append(np.clip(points.reshape(-1, 2), 0, [width, height]).ravel().tolist())
@@ -77,4 +79,4 @@ def _from_polygons(polygons: list[Any], width: int, height: int) -> NDArray[np.b
 
 
 def _numbers(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+    return isinstance(values, list) and all(finite(value) and not isinstance(value, bool) for value in values)

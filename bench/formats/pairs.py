@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from bench.errors import DataError
-from bench.formats.convert import ids_of
 from bench.formats.digests import file_digest
 from bench.formats.geometry import place
+from bench.formats.names import ids_of
 from bench.formats.registration import inner, shift_between
 from bench.formats.source import image_files
+from bench.picture_files import open_picture
+from bench.reading import leads_out
 from bench.samples import ImageSet
 
 KINDS = ("missing", "extra", "broken", "resized", "shifted")
@@ -47,13 +48,16 @@ def files_by_id(folder: Path) -> dict[str, Path]:
     files = image_files(folder)
     if not files:
         raise DataError(f"{folder}: no images in it; name the folder of the refined images")
+    for path in files:
+        if leads_out(path, [folder]):
+            raise DataError(f"{path}: a link that leads out of {folder}; put the file itself there")
     return dict(zip(ids_of([path.relative_to(folder).as_posix() for path in files]), files, strict=True))
 
 
 def content(folder: Path) -> str:
     """sha256 over ids and bytes of a folder's images: no path, suffix or time is in it."""
     parts = [f"{id}\0{file_digest(path)}" for id, path in sorted(files_by_id(folder).items())]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read_refined(path: Path, height: int, width: int, fit: str) -> NDArray[np.uint8]:
@@ -63,13 +67,12 @@ def read_refined(path: Path, height: int, width: int, fit: str) -> NDArray[np.ui
     which is then fitted into the square as the render was.
     """
     try:
-        with Image.open(path) as opened:
-            opened.load()
-            if opened.mode.startswith(("I", "F")):
-                raise ValueError(f"{opened.mode} pixels, expected 8 bit")
-            image = opened.convert("RGB")
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        opened = open_picture(path)
+    except (OSError, ValueError) as error:
         raise ValueError(f"not a readable image: {error}") from None
+    if opened.mode.startswith(("I", "F")):
+        raise ValueError(f"{opened.mode} pixels, expected 8 bit")
+    image = opened.convert("RGB")
     if fit == "none" or image.size == (width, height):
         return np.asarray(image)
     if width != height:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import DataError
 from bench.formats.source import Item, Problems, image_files
+from bench.reading import read_text
 
 if TYPE_CHECKING:  # readers are imported for `--help`, which should not wait for numpy
     import numpy as np
@@ -136,8 +137,8 @@ def read_colours(path: Path) -> tuple[tuple[str, ...], dict[Colour, int]]:
         text = line.strip()
         if not text or text.startswith("#") or (number == 1 and not re.search(r"\d", text)):
             continue
-        first = re.match(r"(\d+)[\s,;]+(\d+)[\s,;]+(\d+)[\s,;]+(.+)$", text)
-        last = re.match(r"(.+?)[\s,;:]+(\d+)[\s,;]+(\d+)[\s,;]+(\d+)$", text)
+        first = re.match(r"(\d{1,9})[\s,;]+(\d{1,9})[\s,;]+(\d{1,9})[\s,;]+(.+)$", text)
+        last = re.match(r"(.+?)[\s,;:]+(\d{1,9})[\s,;]+(\d{1,9})[\s,;]+(\d{1,9})$", text)
         if first:
             name, values = first[4], (int(first[1]), int(first[2]), int(first[3]))
         elif last:
@@ -171,8 +172,8 @@ def listed_names(path: Path) -> frozenset[str]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text("utf-8-sig").splitlines()
+        return read_text(path, encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; the path is relative to SRC") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a text file in UTF-8 ({error})") from None

@@ -6,6 +6,7 @@ formats (`bench.formats.convert`).
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.errors import DataError
+from bench.reading import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,6 +143,7 @@ class Problems:
         self._count(kind, f"{error}; image left out")
 
     def _count(self, kind: str, line: str) -> None:
+        line = shown(line)
         self.lines.append(line)
         self.counts[kind] += 1
         if self._tell:
@@ -148,6 +151,7 @@ class Problems:
 
     def note(self, text: str) -> None:
         """Note something that the user should know but need not mend."""
+        text = shown(text)
         self.notes.append(text)
         if self._tell:
             self._tell(f"note: {text}")
@@ -164,13 +168,19 @@ class Problems:
 def inside(root: Path, name: str, where: str) -> Path:
     """``root / name`` for a name that a label file gives; raises `DataError` when it would leave ``root``.
 
-    Windows separators are read as separators. Absolute names, drive letters and ``..`` are refused, so a label file
-    from somebody else cannot make us read files that are not part of the data.
+    Windows separators are read as separators. Absolute names, drive letters, addresses and ``..`` are refused, so a
+    label file from somebody else cannot make us read files that are not part of the data (links: `read_source`).
     """
     relative = slashes(name)
     path = PurePosixPath(relative)
-    if not relative or path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", relative):
+    if not relative or path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:|\w+://", relative):
         raise DataError(f"{where}: file name {name!r} leads outside {root}; write it relative to the images' folder")
+    try:
+        named = os.fsencode(relative)
+    except UnicodeEncodeError:
+        named = b"\0"
+    if b"\0" in named:
+        raise DataError(f"{where}: file name {name!r} is none that a file can have; mend it")
     return root / path
 
 

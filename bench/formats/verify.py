@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import math
-import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from bench.errors import DataError
 from bench.formats.convert import EDGE
@@ -23,6 +19,8 @@ from bench.formats.duplicates import Fingerprint, fingerprint
 from bench.formats.layout import LAYOUT, MAPS
 from bench.formats.semantic import VOID
 from bench.formats.source import Problems, inside
+from bench.picture_files import open_picture
+from bench.reading import finite, outward_links, read_bytes, read_json
 
 SATURATED = 65535
 """The largest depth that a 16-bit millimetre PNG holds: 65.5 m, where farther things end up."""
@@ -70,13 +68,13 @@ class _Checker:
     def load(self, name: str) -> dict[str, Any] | None:
         path = self.root / name
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path)
             if not isinstance(data, dict):
                 raise ValueError("no object")
             return data
         except FileNotFoundError:
             self.problems.add("missing file", str(path), "no such file", _AGAIN)
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             self.problems.add("broken manifest", str(path), f"not valid JSON ({error})", _AGAIN)
         return None
 
@@ -85,15 +83,18 @@ class _Checker:
         for name, digest in files.items():
             path = self.root / name
             try:
-                data = inside(self.root, name, str(self.root / "manifest.json")).read_bytes()
+                found = read_bytes(inside(self.root, name, str(self.root / "manifest.json")))
             except DataError as error:
                 self.problems.left_out("broken manifest", error)
-            except OSError as error:
-                self.problems.add("missing file", str(path), error.strerror or "unreadable", _RESTORE)
+            except (OSError, ValueError) as error:
+                what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+                self.problems.add("missing file", str(path), what, _RESTORE)
             else:
-                if hashlib.sha256(data).hexdigest() != digest:
+                if hashlib.sha256(found).hexdigest() != digest:
                     what = "its bytes are not those of the manifest (sha256)"
                     self.problems.add("changed file", str(path), what, _RESTORE)
+        for link in outward_links(self.root):
+            self.problems.add("link", str(link), "a link that leads out of the set", "put the file itself there")
         present = {path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file()}
         for name in sorted(present - files.keys() - {"manifest.json", "artifact.json"}):
             self.problems.add("unknown file", str(self.root / name), "the manifest does not list it", "remove it")
@@ -169,16 +170,10 @@ class _Checker:
 
     def _open(self, path: Path, what: str, where: str) -> Image.Image | None:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                image = Image.open(io.BytesIO(path.read_bytes()))
-                image.load()
-                return image
+            return open_picture(path)
         except FileNotFoundError:
             self.problems.add(f"missing {what}", where, f"no file {path}", "restore it or remove its entry")
-        except UnidentifiedImageError:
-            self.problems.add(f"broken {what}", where, f"{path}: not an image", "replace or remove it")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except (OSError, ValueError) as error:
             self.problems.add(f"broken {what}", where, f"{path}: {error}", "replace or remove it")
         return None
 
@@ -229,4 +224,4 @@ def _entries(coco: Entry, key: str) -> list[Entry]:
 
 
 def _finite(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(v, (int, float)) and math.isfinite(v) for v in values)
+    return isinstance(values, list) and all(map(finite, values))

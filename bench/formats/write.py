@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from bench.errors import DataError
 from bench.formats.convert import Converter
 from bench.formats.geometry import place
 from bench.formats.layout import ImageSetWriter
+from bench.picture_files import open_picture
 
 
 def write_samples(
@@ -65,9 +65,8 @@ def write_samples(
 def fitted_background(path: Path, size: int | None, fit: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """An empty scene as (H, W, 3) uint8, fitted as the images are; raises `DataError` that names a broken file."""
     try:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
+        image = open_picture(path).convert("RGB")
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable image ({error}); replace or remove it") from None
     return place(*image.size, size, fit).image(image)
 

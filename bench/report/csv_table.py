@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench.csv_cells import guarded
 from bench.report.cells import Cells, Comparison, Entry
 from bench.report.lines import grouped, reported_text
 from bench.report.quality import Sets
@@ -47,8 +48,10 @@ def table_csv(cells: Cells, figures: Sequence[Reported]) -> str:
                 gain, real = entry.gain, entry.versus_real
                 writer.writerow(
                     [
-                        suite.get("name", ""), suite.get("profile", ""), cells.summary.real_kind, metric,
-                        str(cells.higher_is_better(metric)).lower(), model, entry.arm, entry.arm.refiner,
+                        guarded(str(suite.get("name", ""))), guarded(str(suite.get("profile", ""))),
+                        cells.summary.real_kind, guarded(metric),
+                        str(cells.higher_is_better(metric)).lower(),
+                        guarded(model), guarded(str(entry.arm)), guarded(entry.arm.refiner),
                         str(cells.is_control(entry.arm)).lower(), entry.n, entry.planned,
                         *map(_number, entry.mean), _number(iqm(list(entry.values.values()))),
                         *map(_number, gain.interval if gain else [math.nan] * 3),
@@ -58,7 +61,7 @@ def table_csv(cells: Cells, figures: Sequence[Reported]) -> str:
                         cells.summary.test_groups or "",
                         *map(_number, real.interval if real else [math.nan] * 3), *map(_number, entry.gap),
                         entry.n_train or "", entry.steps or "", _number(entry.seconds), _number(entry.peak_mib),
-                        _number(entry.refiner_seconds), reported_text(figures, paper, entry, most=100),
+                        _number(entry.refiner_seconds), guarded(reported_text(figures, paper, entry, most=100)),
                         "; ".join(f"{t.status} ({t.replicates}): {t.reason}" for t in grouped(entry.troubles)),
                         _number(sets.mean(own, "label_score", metric=metric).mean),
                         *(

@@ -101,5 +101,5 @@ def _row(cells: Sequence[str]) -> str:
 
 def _cell(text: str) -> str:
     """Text that cannot break the table, nor be taken for markup."""
-    flat = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
+    flat = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("](", "]\\(")
     return flat.replace("&", "&amp;").replace("<", "&lt;").replace("`", "\\`").replace("*", "\\*")

@@ -13,7 +13,6 @@ along +z with y downwards; integer pixel coordinates are pixel centres.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError
+from bench.reading import finite, outward_links, read_json
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -102,7 +102,9 @@ def read_instances(folders: Sequence[Path]) -> Instances:
     """Every annotation of some splits (``ROOT/test``, ...); raises `DataError` naming file and key."""
     scenes: list[Path] = []
     for folder in folders:
-        found = sorted(path for path in folder.iterdir() if path.is_dir() and path.name.isdigit())
+        for link in outward_links(folder):
+            raise DataError(f"{link}: a link that leads out of {folder}; put the file itself there")
+        found = sorted(path for path in folder.iterdir() if path.is_dir() and path.name.isdecimal())
         if not found:
             raise DataError(f"{folder}: no scene folders such as 000001 in it; is it a BOP split?")
         scenes += found
@@ -165,10 +167,10 @@ def _check_rotations(made: Mapping[str, NDArray[Any]], path: Path) -> None:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; {AGAIN}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: broken JSON ({error}); {AGAIN}") from None
     if not isinstance(data, dict):
         raise DataError(f"{path}: not a table of image ids; {AGAIN}")
@@ -176,7 +178,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _image_id(key: str, path: Path) -> int:
-    if not key.isdigit():
+    if not key.isdecimal() or len(key) > 9:
         raise DataError(f"{path}: image id {key!r} is no number; {AGAIN}")
     return int(key)
 
@@ -190,14 +192,14 @@ def _annotations(value: Any, where: str) -> list[Any]:
 def _numbers(entry: Any, key: str, count: int, where: str) -> list[float]:
     value = entry.get(key) if isinstance(entry, dict) else None
     fits = isinstance(value, list) and len(value) == count
-    if not fits or not all(isinstance(x, (int, float)) for x in value or ()):
+    if not fits or not all(finite(x) or x != x for x in value or ()):
         raise DataError(f"{where}: {key} must be {count} numbers; {AGAIN}")
     return [float(x) for x in value or ()]
 
 
 def _number(entry: Any, key: str, where: str) -> float:
     value = entry.get(key) if isinstance(entry, dict) else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not finite(value):
         raise DataError(f"{where}: {key} must be a number; {AGAIN}")
     return float(value)
 

@@ -18,6 +18,7 @@ from bench.formats.digests import file_digest, stamp
 from bench.formats.registry import read_source
 from bench.formats.source import Problems, Source, image_files
 from bench.formats.write import write_samples
+from bench.reading import read_json
 from bench.samples import RealKind
 
 _SPLITS = {("synthetic", "train"): "synthetic_train", ("real", "train"): "real_train", ("real", "test"): "real_test"}
@@ -90,7 +91,7 @@ class Coco(World):
         parts = [_content(getattr(self.config, split)), *self._class_names()]
         if request.domain == "real" and self.config.backgrounds is not None:
             parts += [file_digest(path) for path in image_files(self.config.backgrounds)]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def available(self, request: SplitRequest) -> int:
         """How many images the split will have: ``count``, or all where that is 0 or more than there are."""
@@ -195,10 +196,10 @@ def _content(folder: Path) -> str:
     stamps = _stamps(folder)
     manifest = folder / "manifest.json"
     if manifest.is_file():
-        files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+        files = read_json(manifest)["files"]
         return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     source = open_folder(folder)
     parts = [file_digest(Path(path)) for path, _, _ in stamps]
     for item in source.items:
         parts += [item.name, file_digest(item.path) if item.path.is_file() else ""]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

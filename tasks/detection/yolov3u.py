@@ -77,7 +77,10 @@ class YOLOv3u(DetectionModel):
         """Take every published weight whose shape fits (all but the class layers, where width = depth = 1)."""
         library = _ultralytics()
         try:
-            published = library["load_checkpoint"](Path(torch.hub.get_dir()) / "checkpoints" / "yolov3u.pt")[0]
+            # The published file is a pickle: only the classes of networks are made of it, nothing else is run.
+            file = Path(torch.hub.get_dir()) / "checkpoints" / "yolov3u.pt"
+            saved = library["torch_safe_load"](file, safe_only=True)[0]
+            published = saved.get("ema") or saved["model"]
         except Exception as error:
             # ultralytics raises whatever its downloader, unzipper or unpickler happens to raise.
             raise pretrained_weights_error(self.name, error) from None
@@ -145,10 +148,10 @@ def _ultralytics() -> dict[str, Any]:
     with _quiet_import():
         from ultralytics.cfg import get_cfg
         from ultralytics.nn.tasks import DetectionModel as Network
-        from ultralytics.nn.tasks import load_checkpoint, yaml_model_load
+        from ultralytics.nn.tasks import torch_safe_load, yaml_model_load
     return {
         "DetectionModel": Network, "get_cfg": get_cfg, "yaml_model_load": yaml_model_load,
-        "load_checkpoint": load_checkpoint,
+        "torch_safe_load": torch_safe_load,
     }
 
 

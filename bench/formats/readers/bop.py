@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from bench.errors import DataError, UsageError
 from bench.formats.depths import ScaledPng
 from bench.formats.semantic import read_names
 from bench.formats.source import Box, Item, Option, Problems, Source
+from bench.reading import read_json
 
 OPTIONS = (
     Option("split", "folder of the scenes, such as test or train_pbr (default: SRC holds the scenes)", metavar="NAME"),
@@ -36,7 +36,7 @@ def read(source: Path, options: Mapping[str, Any], problems: Problems) -> Source
     root = source / options["split"] if options["split"] else source
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; --split names one below SRC")
-    scenes = sorted(path for path in root.iterdir() if path.is_dir() and path.name.isdigit())
+    scenes = sorted(path for path in root.iterdir() if path.is_dir() and path.name.isdecimal())
     if not scenes:
         have = ", ".join(sorted(path.name for path in root.iterdir() if path.is_dir())) or "no folders"
         raise DataError(f"{root}: no scene folders such as 000001 (it has: {have}); name their folder with --split")
@@ -81,8 +81,11 @@ def _images(scene: Path, problems: Problems) -> Iterator[tuple[Item, str, Seen]]
         where = f"{scene / 'scene_gt.json'}: image {key}"
         try:
             boxes = [_seen(entry, info, k) for k, (entry, info) in enumerate(zip(truth[key], infos[key], strict=True))]
-            scale = 1000 / float(cameras[key]["depth_scale"])
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+            step = float(cameras[key]["depth_scale"])
+            if not 1e-6 < step < 1e6:
+                raise ValueError(f"depth_scale is {step:g}")
+            scale = 1000 / step
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             reason = f"{type(error).__name__}: {error}"
             what = f"its entries in scene_gt, scene_gt_info and scene_camera do not fit ({reason})"
             problems.add("broken label", where, what, f"image left out; {_AGAIN}")
@@ -112,10 +115,10 @@ def _seen(
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; {_AGAIN}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: broken JSON ({error}); {_AGAIN}") from None
     if not isinstance(data, dict):
         raise DataError(f"{path}: not a table of image ids; {_AGAIN}")

@@ -64,13 +64,12 @@ def _folders(source: Path, options: Mapping[str, Any]) -> tuple[Path, Path]:
 
 def _coloured(masks: Path) -> bool:
     """Whether the first readable mask is a picture in colours."""
-    from PIL import Image
+    from bench.picture_files import open_picture
 
     for path in image_files(masks):
         try:
-            with Image.open(path) as image:
-                return image.mode not in ("L", "P", "I", "I;16")
-        except (OSError, SyntaxError, ValueError):
+            return open_picture(path).mode not in ("L", "P", "I", "I;16")
+        except (OSError, ValueError):
             continue
     return False
 

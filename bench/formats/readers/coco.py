@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError
 from bench.formats.source import Box, Item, Option, Problems, Source, folder, inside, slashes
+from bench.reading import exists, finite, read_json
 
 OPTIONS = (
     Option("annotations", "COCO JSON, relative to SRC (default: annotations.json or the only one)", metavar="FILE"),
@@ -82,10 +81,10 @@ def _annotation_file(source: Path, given: str | None) -> Path:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; name it with --annotations") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"{path}: not valid JSON ({error}); export it again") from None
     for key in ("images", "annotations", "categories"):
         if not isinstance(data, dict) or not isinstance(data.get(key), list):
@@ -135,7 +134,7 @@ def _image(
     except DataError as error:
         problems.left_out("unsafe file name", error)
         return None
-    if images_root is None and not path.exists() and (root / "images").is_dir():
+    if images_root is None and not exists(path) and (root / "images").is_dir():
         path = inside(root / "images", name, where)
     width, height = image.get("width"), image.get("height")
     stated = (width, height) if isinstance(width, int) and isinstance(height, int) and width and height else None
@@ -145,8 +144,7 @@ def _image(
 
 def _box(annotation: Mapping[str, Any], where: str, categories: Mapping[Any, str], problems: Problems) -> Box | None:
     bbox = annotation.get("bbox")
-    numbers = isinstance(bbox, list) and len(bbox) == 4 and all(isinstance(v, (int, float)) for v in bbox)
-    if not isinstance(bbox, list) or not numbers or not all(math.isfinite(v) for v in bbox):
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(finite, bbox)):
         what = f"bbox {bbox!r} is not four numbers"
         problems.add("broken label", where, what, "image left out; write [x, y, width, height]")
         return None

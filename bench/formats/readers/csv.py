@@ -8,6 +8,7 @@ object each need no boxes: with ``--box-columns none`` a row says only of what c
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -16,6 +17,7 @@ from typing import Any
 
 from bench.errors import DataError, UsageError, did_you_mean
 from bench.formats.source import Box, Item, Option, Problems, Source, inside, slashes
+from bench.reading import read_text
 
 OPTIONS = (
     Option("boxes", "table of boxes, relative to SRC (default: boxes.csv)", metavar="FILE"),
@@ -98,19 +100,18 @@ def read(source: Path, options: Mapping[str, Any], problems: Problems) -> Source
 def _table(path: Path, needed: list[str]) -> list[tuple[int, Row]]:
     """Rows with their line numbers; missing cells are empty."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            for column in needed:
-                if column not in (reader.fieldnames or []):
-                    hint = did_you_mean(column, reader.fieldnames or [])
-                    raise DataError(f"{path}: no column '{column}'{hint}; name it with an option (see --help)")
-            rows = []
-            for row in reader:
-                rows.append((reader.line_num, {str(key): value or "" for key, value in row.items() if key is not None}))
-            return rows
+        reader = csv.DictReader(io.StringIO(read_text(path, encoding="utf-8-sig"), newline=""))
+        for column in needed:
+            if column not in (reader.fieldnames or []):
+                hint = did_you_mean(column, reader.fieldnames or [])
+                raise DataError(f"{path}: no column '{column}'{hint}; name it with an option (see --help)")
+        rows = []
+        for row in reader:
+            rows.append((reader.line_num, {str(key): value or "" for key, value in row.items() if key is not None}))
+        return rows
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; name the table with --boxes or --files") from None
-    except (UnicodeDecodeError, csv.Error, IsADirectoryError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: not a CSV table in UTF-8 ({error}); save it as one") from None
 
 
@@ -196,6 +197,6 @@ class _Group:
 
 def _size(row: Row) -> tuple[int, int] | None:
     for width, height in (("w", "h"), ("width", "height")):
-        if row.get(width, "").isdecimal() and row.get(height, "").isdecimal():
+        if all(re.fullmatch(r"\d{1,9}", row.get(side, "")) for side in (width, height)):
             return int(row[width]), int(row[height])
     return None

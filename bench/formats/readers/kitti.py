@@ -55,7 +55,7 @@ def read(source: Path, options: Mapping[str, Any], problems: Problems) -> Source
 def _name(words: list[str], where: str) -> str:
     """The image's path below the folder with the dates."""
     parts = words[0].replace("\\", "/").strip("/").split("/")
-    if len(words) >= 3 and len(parts) == 2 and words[1].isdecimal() and words[2] in _CAMERAS:
+    if len(words) >= 3 and len(parts) == 2 and words[1].isdecimal() and len(words[1]) <= 10 and words[2] in _CAMERAS:
         return f"{words[0].strip('/')}/{_CAMERAS[words[2]]}/data/{int(words[1]):010d}.png"
     if len(parts) == 5 and parts[2] in _CAMERAS.values() and parts[3] == "data":
         return "/".join(parts)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.formats.source import Box, Item, Option, Problems, Source
+from bench.reading import read_json
 
 OPTIONS: tuple[Option, ...] = ()
 
@@ -17,7 +17,7 @@ def read(source: Path, options: Mapping[str, Any], problems: Problems) -> Source
     from bench.formats.layout import MAPS, open_image_set
 
     opened = open_image_set(source)
-    digests = json.loads((source / "manifest.json").read_text(encoding="utf-8"))["files"]
+    digests = read_json(source / "manifest.json")["files"]
     items = []
     for index, record in enumerate(opened.records):
         where = f"{source / 'annotations.json'}: images[{index}]"

@@ -66,6 +66,6 @@ def _codes(source: Path, options: Mapping[str, Any]) -> tuple[tuple[str, ...], C
 
 
 def _number(text: str, option: str) -> int:
-    if not text.isdecimal() or int(text) > VOID:
+    if not text.isdecimal() or len(text) > 3 or int(text) > VOID:
         raise UsageError(f"{option} {text}: a whole number from 0 to {VOID}")
     return int(text)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError, UsageError
 from bench.formats.source import IMAGE_SUFFIXES, Box, Item, Option, Problems, Source, folder, inside
+from bench.reading import read_bytes, read_text
 
 OPTIONS = (
     Option("split", "list in ImageSets/Main to take, such as train ('all': every XML file)", metavar="NAME"),
@@ -17,6 +20,10 @@ OPTIONS = (
     Option("annotations", "folder of the XML files, relative to SRC (default: Annotations or SRC)", metavar="DIR"),
     Option("zero-based", "corners are plain coordinates from 0 (the standard counts pixels from 1)", kind="flag"),
 )
+
+
+MOST_XML = 16 * 2**20
+"""One image's labels."""
 
 
 def read(source: Path, options: Mapping[str, Any], problems: Problems) -> Source:
@@ -52,7 +59,7 @@ def _chosen(annotations: Path, lists: Path, split: str | None, problems: Problem
     if not listed.is_file():
         raise DataError(f"{listed}: no such list; --split is one of {', '.join(present) or 'none here'}, or all")
     paths = []
-    for number, line in enumerate(listed.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(_lines(listed), 1):
         if line.strip():
             path = inside(annotations, f"{line.split()[0]}.xml", f"{listed}:{number}")
             if path.is_file():
@@ -62,19 +69,30 @@ def _chosen(annotations: Path, lists: Path, split: str | None, problems: Problem
     return paths
 
 
+def _lines(path: Path) -> list[str]:
+    try:
+        return read_text(path).splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a text file in UTF-8 ({error}); export it again") from None
+
+
 def _item(path: Path, images: Path, first: int) -> Item:
     try:
-        root = ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, UnicodeDecodeError, ValueError) as error:
+        data = read_bytes(path, MOST_XML)
+        # Entities may unfold to more than any memory holds, or name other files; labels need none (UTF-16 has zeros).
+        if b"<!ENTITY" in data.replace(b"\0", b""):
+            raise ValueError("it defines entities")
+        root = ElementTree.fromstring(data)
+    except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
         raise DataError(f"{path}: not valid XML ({error}); export it again") from None
     name = (root.findtext("filename") or "").strip()
     image = inside(images, name, str(path)) if name else images / path.stem
     if not name or not image.suffix:
-        found = sorted(p for p in images.glob(f"{image.name}.*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        found = sorted(p for p in images.glob(f"{escape(image.name)}.*") if p.suffix.lower() in IMAGE_SUFFIXES)
         image = found[0] if found else image.with_suffix(".jpg")
     boxes = [_box(node, f"{path}: object {number}", first) for number, node in enumerate(root.iter("object"), 1)]
     size = (root.findtext("size/width") or "").strip(), (root.findtext("size/height") or "").strip()
-    stated = (int(size[0]), int(size[1])) if all(s.isdecimal() and int(s) > 0 for s in size) else None
+    stated = (int(size[0]), int(size[1])) if all(re.fullmatch(r"0*[1-9]\d{0,8}", s) for s in size) else None
     return Item(image.relative_to(images).as_posix(), image, str(path), tuple(boxes), stated_size=stated)
 
 

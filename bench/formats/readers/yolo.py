@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError, UsageError
+from bench.formats.semantic import read_names
 from bench.formats.source import Box, Item, Option, Problems, Source, folder, image_files
+from bench.reading import read_text
 
 OPTIONS = (
     Option("split", "sub-folder to take, such as train ('all': every one)", metavar="NAME"),
@@ -18,6 +21,10 @@ OPTIONS = (
     Option("names", "data.yaml, or a text file with one class name a line, relative to SRC", metavar="FILE"),
 )
 _NAME_FILES = ("data.yaml", "dataset.yaml", "data.yml", "classes.txt", "obj.names", "labels/classes.txt")
+MOST_YAML = 256 * 1024
+"""A list of a thousand names is a tenth of it; the parser needs seconds for a megabyte."""
+MOST_NESTED = 500
+"""Brackets: the parser's time grows by the square of their depth."""
 _SPLITS = ("train", "val", "valid", "test")
 
 
@@ -89,7 +96,7 @@ def _labels_folder(source: Path, images: Path) -> Path:
 def _class_names(source: Path, given: str | None) -> tuple[str, ...]:
     for path in [source / given] if given else [source / name for name in _NAME_FILES]:
         if path.is_file():
-            names = _from_yaml(path) if path.suffix in {".yaml", ".yml"} else path.read_text("utf-8").split("\n")
+            names = _from_yaml(path) if path.suffix in {".yaml", ".yml"} else read_names(path)
             return tuple(name.strip() for name in names if name.strip())
     if given:
         raise DataError(f"{source / given}: no such file; --names is a data.yaml or a text file of class names")
@@ -102,11 +109,17 @@ def _from_yaml(path: Path) -> list[str]:
     except ImportError:
         raise DataError(f"{path}: reading YAML needs the package pyyaml; or give --classes a,b,c") from None
     try:
-        names = yaml.safe_load(path.read_text("utf-8"))["names"]
+        text = read_text(path, MOST_YAML)
+        if text.count("[") + text.count("{") > MOST_NESTED or re.search(r"(?:[-?][ \t]+){20}", text):
+            raise ValueError("nested too deeply")
+        names = yaml.safe_load(text)["names"]
         ordered = [names[key] for key in sorted(names)] if isinstance(names, dict) else list(names)
         if isinstance(names, dict) and sorted(names) != list(range(len(names))):
-            raise ValueError(f"ids {sorted(names)} are not 0 to {len(names) - 1}")
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"ids {str(sorted(names))[:80]} are not 0 to {len(names) - 1}")
+        # Nested lists may share their parts, and written out be longer than any memory.
+        if not all(isinstance(name, (str, int, float)) for name in ordered):
+            raise ValueError("a name is a table or a list")
+    except (yaml.YAMLError, OSError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         what = " ".join(str(error).split())
         raise DataError(f"{path}: no usable list 'names' ({what}); mend it or give --classes a,b,c") from None
     return [str(name) for name in ordered]
@@ -116,9 +129,9 @@ def _boxes(path: Path, class_names: tuple[str, ...], problems: Problems) -> list
     """The boxes of one text file, or None when a line cannot be read."""
     boxes = []
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except UnicodeDecodeError:
-        problems.add("broken label", str(path), "not a text file", "image left out; export it again")
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError):
+        problems.add("broken label", str(path), "not a text file in UTF-8", "image left out; export it again")
         return None
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -140,7 +153,7 @@ def _box(words: list[str], where: str, class_names: tuple[str, ...]) -> Box:
     if not all(math.isfinite(value) for value in values) or not values[0].is_integer():
         raise ValueError("the class is no whole number, or a value is not finite")
     number, rest = int(values[0]), values[1:]
-    name = class_names[number] if 0 <= number < len(class_names) else f"id {number}"
+    name = class_names[number] if 0 <= number < len(class_names) else f"id {values[0]:.12g}"
     if len(rest) == 4:
         cx, cy, width, height = rest
         return Box((cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2), name, where)
