@@ -199,7 +199,7 @@ def _numbers(entry: Any, key: str, count: int, where: str) -> list[float]:
 
 def _number(entry: Any, key: str, where: str) -> float:
     value = entry.get(key) if isinstance(entry, dict) else None
-    if isinstance(value, bool) or not finite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not finite(value):
         raise DataError(f"{where}: {key} must be a number; {AGAIN}")
     return float(value)
 

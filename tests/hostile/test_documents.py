@@ -28,7 +28,8 @@ SUITES = {
     "deep arrays": "x = " + "[" * DEEP + "]" * DEEP,
     "deep tables": "x = " + "{a=" * DEEP + "1" + "}" * DEEP,
     "deep keys": ".".join(["a"] * DEEP) + " = 1",
-    "deep quoted keys": ".".join(['"a"'] * DEEP) + " = 1", "a deep header": "[" + ".".join(["a"] * DEEP) + "]",
+    "deep quoted keys": ".".join(['"a"'] * DEEP) + " = 1",
+    "a deep header": "[" + ".".join(["a"] * DEEP) + "]",
     "many keys": "".join(f"k{k} = 1\n" for k in range(60_000)),
     "a misspelt key of 200 kB": f"{'x' * 200_000} = 1",
     "a huge integer": "seed = " + "9" * 5000,
@@ -68,7 +69,10 @@ def test_suite_files(name: str, tmp_path: Path, bench: Bench) -> None:
     assert time.monotonic() - started < 20
 
 
-@pytest.mark.parametrize("name", [name for name in SUITES if "deep" in name or "a megabyte" in name[:10] or "integer" in name])
+HEAVY = [name for name in SUITES if any(word in name for word in ("deep", "integer", "a megabyte of"))]
+
+
+@pytest.mark.parametrize("name", HEAVY)
 def test_other_toml(name: str, tmp_path: Path) -> None:
     for file, read in (("claims.toml", read_claims), ("suite.toml", lambda path: load_side(path.parent))):
         seeds.tables(tmp_path)
@@ -207,9 +211,9 @@ def test_csv_tables(tmp_path: Path, bench: Bench) -> None:
 
 def test_suggestions_take_no_time_and_no_page() -> None:
     many = [f"class number {k}" for k in range(200_000)]
-    started = time.monotonic()
+    started = time.process_time()
     assert len(did_you_mean("clas number 3", many)) < 2000 and len(did_you_mean("x" * 10**6, ["y" * 10])) < 100
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_toml_is_read_as_before(tmp_path: Path) -> None:

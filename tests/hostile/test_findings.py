@@ -43,7 +43,9 @@ def test_a_manifest_of_other_kinds_of_values(key: str, value: object, tmp_path: 
     TARGETS["command"].run(tmp_path)
 
 
-@pytest.mark.parametrize("vectors", [{"v": ["\0"]}, {"v": [10**400]}, {"v": 3}, {"v": [float("nan")]}, {"v": [1e300]}, 3])
+@pytest.mark.parametrize(
+    "vectors", [{"v": ["\0"]}, {"v": [10**400]}, {"v": 3}, {"v": [float("nan")]}, {"v": [1e300]}, 3]
+)
 def test_vectors_that_are_no_numbers(vectors: object, tmp_path: Path) -> None:
     seeds.layout(tmp_path)
     data = json.loads((tmp_path / "annotations.json").read_text())

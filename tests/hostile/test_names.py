@@ -20,8 +20,10 @@ from tests.hostile.conftest import Said
 
 Bench = Callable[..., Said]
 STEMS = [
-    "صورة", "图片", "изображение", "תמונה", "写真", "ภาพ", "🧃🥫", "👩‍🔬", "e\u0301\u0302\u0323", "a\u202egnp", "\u200fx", "-rf",
-    "--help", " x ", "x y", "a\nb", "a\tb", "\x1b[31mred", "x" * 251, "é" * 125, "'; rm -rf", "$(touch x)", "`x`", "%s",
+    "صورة", "图片", "изображение", "תמונה", "写真", "ภาพ", "🧃🥫", "👩‍🔬", "e\u0301\u0302\u0323", "a\u202egnp",
+    "\u200fx", "-rf",
+    "--help", " x ", "x y",
+    "a\nb", "a\tb", "\x1b[31mred", "x" * 251, "é" * 125, "'; rm -rf", "$(touch x)", "`x`", "%s",
     "a&b", "<b>", "CON", "nul", "x.tar", "…", "#x", "~", "a=b", "*", "?", "[x]", "{x}",
 ]  # fmt: skip
 
@@ -91,7 +93,9 @@ def test_class_names_that_no_list_can_hold(name: str, tmp_path: Path, bench: Ben
         open_image_set(tmp_path / "set")
 
 
-@pytest.mark.parametrize("name", ["علبة", "罐", "🥫", "<b>jar</b>", "=1+1", "a,b", 'a"b', "a: b", "null", "-", "a\u202eb"])
+@pytest.mark.parametrize(
+    "name", ["علبة", "罐", "🥫", "<b>jar</b>", "=1+1", "a,b", 'a"b', "a: b", "null", "-", "a\u202eb"],
+)
 def test_class_names_in_any_script(name: str, tmp_path: Path, bench: Bench) -> None:
     seeds.coco(tmp_path / "in")
     data = json.loads((tmp_path / "in" / "annotations.json").read_text())
@@ -100,8 +104,9 @@ def test_class_names_in_any_script(name: str, tmp_path: Path, bench: Bench) -> N
     assert bench("data", "import", "--format", "coco", tmp_path / "in", tmp_path / "x", "--domain", "real").code == 0
     for format in ("coco", "yolo"):
         assert bench("data", "export", tmp_path / "x", tmp_path / format, "--format", format).code == 0
-        said = bench("data", "import", "--format", format, tmp_path / format, tmp_path / f"y{format}", "--domain", "real")
-        assert said.code == 0 and open_image_set(tmp_path / f"y{format}").class_names == (name, "can")
+        target = tmp_path / f"y{format}"
+        said = bench("data", "import", "--format", format, tmp_path / format, target, "--domain", "real")
+        assert said.code == 0 and open_image_set(target).class_names == (name, "can")
 
 
 def test_what_is_told_is_one_visible_line() -> None:

@@ -25,6 +25,7 @@ def write(images: ImageSet, folder: Path) -> None:
             size = (x1 - x0) / record.width, (y1 - y0) / record.height
             lines.append(" ".join([str(cls), *(f"{value:.8f}" for value in (*middle, *size))]) + "\n")
         (labels / f"{record.id}.txt").write_text("".join(lines), encoding="utf-8")
-    # A JSON string is a YAML string, whatever is in the name.
-    names = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(images.class_names))
+    # A JSON string is a YAML string, whatever is in the name; but YAML takes no pairs of surrogates (an emoji).
+    quoted = [json.dumps(name, ensure_ascii=False) for name in images.class_names]
+    names = "".join(f"  {number}: {name}\n" for number, name in enumerate(quoted))
     (folder / "data.yaml").write_text(f"path: .\ntrain: images\nval: images\nnames:\n{names}", encoding="utf-8")

@@ -8,7 +8,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bench.errors import DataError, UsageError
 from bench.formats.depths import cleaned, listed
@@ -164,7 +164,7 @@ def _of_split(path: Path, split: str) -> list[int]:
         raise UsageError(f"--split {split}: train or test")
     try:
         data = read_bytes(path, MOST_SPLITS)
-        found = loadmat(io.BytesIO(data), variable_names=[f"{split}Ndxs"])
+        found: Any = loadmat(cast(Any, io.BytesIO(data)), variable_names=[f"{split}Ndxs"])
         return [int(number) for number in found[f"{split}Ndxs"].ravel()]
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give --splits relative to the folder of SRC") from None
