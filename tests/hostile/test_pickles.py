@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bench.contracts import Context
 from bench.errors import BenchError, DataError
@@ -209,6 +210,7 @@ def test_published_yolo_weights(tmp_path: Path, trace: Path, monkeypatch: pytest
         with pytest.raises(BenchError, match="pretrained"):
             model.build(2, (64, 64))
         assert not trace.exists()
+    assert Image.open.__module__ == "PIL.Image"  # that of ultralytics has packages installed for what it cannot open
     library = _ultralytics()
     description = library["yaml_model_load"]("yolov3.yaml") | {"width_multiple": 0.125, "depth_multiple": 0.1}
     network = library["DetectionModel"](description, nc=2, verbose=False).half()
