@@ -132,11 +132,11 @@ def read_claims(path: Path) -> ClaimFile:
     """
     try:
         file = ClaimFile.model_validate(read_toml(path))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
     except ValidationError as error:
         known = [*ClaimFile.model_fields, *Claim.model_fields, *ReportedPair.model_fields]
         raise DataError(explain(error, str(path), known)) from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
     seen: set[str] = set()
     for claim in file.claims:
         if claim.id in seen:

@@ -88,10 +88,10 @@ def read_ranking(path: Path) -> Ranking:
     """Read one file; raises `DataError` for broken TOML, or an unknown or missing key."""
     try:
         return Ranking.model_validate(read_toml(path))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
     except ValidationError as error:
         raise DataError(explain(error, str(path), list(Ranking.model_fields))) from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
 
 
 def rank(

@@ -34,6 +34,8 @@ from bench.samples import ImageSet, Labels, Sample
 if TYPE_CHECKING:
     from bench.refining import Done, Trained
 
+LONGEST_NAME = 255
+"""Bytes of a file name on every usual file system."""
 JOURNAL = ".refine.jsonl"
 LABEL_FOLDERS = frozenset({
     "masks", "mask", "labels", "annotations", "depth", "depths", "instances", "foreground", "semantic",
@@ -97,7 +99,10 @@ def _provenance(manifest: Path) -> Any:
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.part")
+    name = f".{path.name}.part"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()}.part"
+    part = path.with_name(name)
     try:
         part.write_bytes(data)
         part.replace(path)

@@ -79,7 +79,8 @@ class YOLOv3u(DetectionModel):
         try:
             # The published file is a pickle: only the classes of networks are made of it, nothing else is run.
             file = Path(torch.hub.get_dir()) / "checkpoints" / "yolov3u.pt"
-            saved = library["torch_safe_load"](file, safe_only=True)[0]
+            with _quiet_import():
+                saved = library["torch_safe_load"](file, safe_only=True)[0]
             published = saved.get("ema") or saved["model"]
         except Exception as error:
             # ultralytics raises whatever its downloader, unzipper or unpickler happens to raise.
@@ -157,7 +158,7 @@ def _ultralytics() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _quiet_import() -> Iterator[None]:
-    """Undo what importing ultralytics does to a process, and keep it off the network.
+    """Undo what importing ultralytics, or loading with it, does to a process, and keep it off the network.
 
     Unasked it looks up host names, may call pip, writes settings into the home directory, prints, sets
     OMP_NUM_THREADS, replaces ``torch.save`` and ``PIL.Image.open``, changes the print options of numpy and torch and

@@ -73,7 +73,7 @@ def test_imports_leave_it_out(
     build(tmp_path / "in")
     (tmp_path / "in" / file).write_bytes(bombs.BOMBS[suffix])
     said = bench("data", "import", "--format", format, tmp_path / "in", tmp_path / "x", "--domain", "real", *more)
-    assert said.code == 0 and LIMIT in said.err and len(said.lines) == 1
+    assert said.code == 0 and LIMIT in said.lines[-1] and len(said.lines) <= 2
     assert len(open_image_set(tmp_path / "x")) == len(list((tmp_path / "x" / "images").iterdir())) > 0
     said = bench("data", "verify", tmp_path / "in", "--format", format, *more)
     assert said.code == 2 and LIMIT in said.out
@@ -87,6 +87,8 @@ def test_image_sets(file: str, tmp_path: Path, bench: Bench) -> None:
     assert said.code == 2 and LIMIT in said.out
     with pytest.raises(DataError, match=LIMIT):
         open_image_set(tmp_path / "set")[1]
+    if not file.startswith("images"):
+        return  # a contact sheet looks at boxes and pictures alone
     assert LIMIT in bench("data", "show", tmp_path / "set", "--out", tmp_path / "s.png").err
 
 

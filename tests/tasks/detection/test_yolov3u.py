@@ -157,10 +157,11 @@ def test_published_width_and_depth_are_ultralytics_own() -> None:
 
 @installed
 def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: object) -> Any:
+    def refuse(path: object, safe_only: bool) -> Any:
+        assert safe_only
         raise ConnectionError("no route\nto host")
 
-    names = {**yolov3u._ultralytics(), "load_checkpoint": refuse}
+    names = {**yolov3u._ultralytics(), "torch_safe_load": refuse}
     monkeypatch.setattr(yolov3u, "_ultralytics", lambda: names)
     with pytest.raises(UsageError, match=r"model\.yolov3u\.pretrained = true.*no route to host.*pretrained = false"):
         YOLOv3u(YOLOv3u.Config(width=0.125, depth=0.1, pretrained=True)).build(2, (64, 64))
