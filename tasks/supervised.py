@@ -25,7 +25,7 @@ from bench.frames import Frames, channel_count
 from bench.learning import Learner, Targets
 from bench.samples import ImageSet
 from bench.seeds import derive
-from bench.training import Batches, autocast, evaluating, step_generator, train
+from bench.training import Batches, autocast, evaluating, memory_layout, step_generator, train
 from tasks.optimization import Kind, Schedule, grouped_optimizer, learning_rate_factor, set_learning_rate
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -209,8 +209,7 @@ class SupervisedTask(Task):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(context.seed, "weights"))
             module = model.build(spec).to(context.device)
-        # Channels last: 15 to 25 % faster convolutions on AVX-512, and what tensor cores want.
-        return module.to(memory_format=torch.channels_last)
+        return module.to(memory_format=memory_layout(module))
 
 
 class SupervisedLearner(Learner):

@@ -8,7 +8,7 @@ import torch
 from bench.contracts import Context, Progress
 from bench.errors import DivergedError
 from bench.seeds import derive
-from bench.training import Batches, step_generator, train
+from bench.training import Batches, memory_layout, step_generator, train
 
 
 def test_an_epoch_shows_every_sample_once_and_crosses_its_end_seamlessly() -> None:
@@ -112,3 +112,22 @@ def test_progress_and_sheets(tmp_path: Path) -> None:
     assert sheets == [5, 10, 15, 20]
     assert reports[-1].step == reports[-1].total == 20
     assert reports[-1].losses == {"loss": 19.0}
+
+
+@pytest.mark.parametrize(
+    ("convolution", "layout"),
+    [
+        (torch.nn.Conv2d(8, 16, 1, 2), torch.channels_last),
+        (torch.nn.Conv2d(6, 16, 3, 2), torch.channels_last),
+        (torch.nn.Conv2d(6, 16, 1, 1), torch.channels_last),
+        (torch.nn.Conv2d(6, 16, 1, 2), torch.contiguous_format),
+        (torch.nn.Conv2d(12, 24, 1, (1, 2), groups=2), torch.contiguous_format),
+    ],
+)
+def test_channels_last_but_where_it_would_crash(convolution: torch.nn.Conv2d, layout: torch.memory_format) -> None:
+    """The last two corrupt the heap on AVX2 in that layout; in the chosen one they train."""
+    assert memory_layout(torch.nn.Sequential(torch.nn.ReLU(), convolution)) is layout
+    network = convolution.to(memory_format=layout)
+    for _ in range(20):
+        network(torch.randn(4, convolution.in_channels, 12, 12).requires_grad_()).sum().backward()
+    assert torch.isfinite(convolution.weight.grad).all()  # type: ignore[arg-type]
