@@ -75,8 +75,8 @@ def memory_layout(module: torch.nn.Module) -> torch.memory_format:
     """How a network's tensors should lie in memory: channels last, but for networks that this would crash.
 
     Channels last makes convolutions 15 to 25 % faster on AVX-512, and is what tensor cores want. But on processors with
-    AVX2 alone the backward pass of a 1x1 convolution of stride 2 or more with fewer than 8 input channels then writes past
-    its memory (seen with torch 2.14.1: heap corruption from 3 to 7 input channels, none from 8 on).
+    AVX2 alone the backward pass of a 1x1 convolution of stride 2 or more with fewer than 8 input channels then writes
+    past its memory (seen with torch 2.14.1: heap corruption from 3 to 7 input channels, none from 8 on).
     """
     for part in module.modules():
         if (
