@@ -61,7 +61,7 @@ def test_reason_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"status": "fine"}, "ok, failed, skipped, missing"),
+        ({"status": "fine"}, "ok, degraded, failed, skipped, missing"),
         ({"real_kind": "real"}, "stand-in"),
         ({"steps": -1}, "negative"),
     ],
@@ -88,7 +88,7 @@ def _edited(tmp_path: Path, old: str, new: str) -> Path:
         (",paint,1,", ",paint,one,", r"line 3: replicate is 'one'; it must be a whole number"),
         (",0,mAP50,0.30000000000000004", ",0,mAP50,high", "line 2: value is 'high'; it must be a number or nothing"),
         (",true,", ",yes,", "line 2: higher_is_better is 'yes'; it must be true or false"),
-        (",ok,", ",OK,", "line 2: status is 'OK'; it must be one of ok, failed"),
+        (",ok,", ",OK,", "line 2: status is 'OK'; it must be one of ok, degraded, failed"),
         ("\n1,shop", "\n2,shop", "line 2: schema '2', this version reads 1"),
         (",ok,", ",ok", "line 2: 19 values, but the header has 20 columns"),
     ],

@@ -85,7 +85,7 @@ def _check_repeated(stage: Stage, store: Store) -> None:
     directory = store.root / "again"
     directory.mkdir()
     facts = run_stage(stage, store, Context(stage.spec["seed"], directory))
-    assert facts == {"count": 6, "steps": 40}
+    assert facts == {"count": 6, "steps": 40, "doubts": []}
     for name in (WEIGHTS, TASK_WEIGHTS, "losses.csv"):
         assert (directory / name).read_bytes() == (store.path(stage.key) / name).read_bytes()
 

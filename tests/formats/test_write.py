@@ -160,7 +160,7 @@ def test_backgrounds_are_fitted(tmp_path, coco_folder):
 def test_the_registry_knows_every_file():
     assert format_names() == [
         "bop", "camvid", "cityscapes", "coco", "csv", "depth", "gta5", "imagefolder", "images", "kitti", "layout",
-        "masks", "nyuv2", "vkitti", "voc", "yolo",
+        "masks", "nyuv2", "unity", "vkitti", "voc", "yolo",
     ]  # fmt: skip
     options = reader_options()
     shared = {option.name: formats for option, formats in options.items()}
