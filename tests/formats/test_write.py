@@ -164,7 +164,7 @@ def test_the_registry_knows_every_file():
     ]  # fmt: skip
     options = reader_options()
     shared = {option.name: formats for option, formats in options.items()}
-    assert shared["split"] == ["bop", "camvid", "cityscapes", "imagefolder", "nyuv2", "voc", "yolo"]
+    assert shared["split"] == ["bop", "camvid", "cityscapes", "imagefolder", "nyuv2", "unity", "voc", "yolo"]
     assert shared["filter"] == ["csv"]
     for option, formats in options.items():
         assert all(f"{name}" in option_help(option, formats) for name in formats)

@@ -116,7 +116,8 @@ def test_markdown_has_neither_tags_nor_links(page: tuple[Page, Path, Page]) -> N
 
 
 def test_a_data_card_has_neither(tmp_path: Path) -> None:
-    card = data_card(ALL, f"3 images; classes: {ALL}", {"Made by": ALL, ALL: {"x": ALL}, "lines": "a\n# b\n\n<b>"}, "Not measured.")
+    facts = {"Made by": ALL, ALL: {"x": ALL}, "lines": "a\n# b\n\n<b>"}
+    card = data_card(ALL, f"3 images; classes: {ALL}", facts, "Not measured.")
     assert "<" not in card and not re.search(r"(?<!\\)\]\(", card) and "\n# b" not in card
 
 
