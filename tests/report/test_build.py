@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from bench.report.build import build_report
@@ -187,9 +189,22 @@ def test_twice_gives_the_same_bytes(built: RunSummary, tmp_path: Path) -> None:
 def test_a_report_is_fast(make_summary: Callable[..., RunSummary]) -> None:
     summary = make_summary(models=("pvanet", "ssd", "yolov3"), replicates=4)
     assert len(summary.rows) > 500
+    yardstick = _seconds_of_a_figure()
     start = time.process_time()
     build_report(summary)
-    assert time.process_time() - start < 8
+    assert time.process_time() - start < 20 * yardstick
+
+
+def _seconds_of_a_figure() -> float:
+    """CPU time of a plain figure of eight panels on this machine, now: what "fast" is measured by. The second counts."""
+    for _ in range(2):
+        start = time.process_time()
+        figure = Figure(figsize=(12, 6))
+        for axis in figure.subplots(2, 4).flat:
+            axis.plot(range(50), [value**2 for value in range(50)], "o-")
+            axis.set_title("a panel")
+        figure.savefig(io.BytesIO(), dpi=110)
+    return time.process_time() - start
 
 
 def test_gallery_layout() -> None:
