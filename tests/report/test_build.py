@@ -196,7 +196,7 @@ def test_a_report_is_fast(make_summary: Callable[..., RunSummary]) -> None:
 
 
 def _seconds_of_a_figure() -> float:
-    """CPU time of a plain figure of eight panels on this machine, now: what "fast" is measured by. The second counts."""
+    """CPU time of a plain figure of eight panels, here and now: what "fast" is measured by. The second one counts."""
     for _ in range(2):
         start = time.process_time()
         figure = Figure(figsize=(12, 6))
