@@ -11,7 +11,7 @@ from bench.keys import leaves
 
 
 def family(spec: Mapping[str, Any]) -> str:
-    """What kind of work a stage is: ``fit/vtr``, ``train/ssd``, ``score/detection``."""
+    """What kind of work a stage is: ``fit/<refiner>``, ``train/<model>``, ``score/<task>``."""
     return f"{spec.get('stage')}/{spec.get('plugin', {}).get('name', spec.get('task', ''))}"
 
 

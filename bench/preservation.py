@@ -27,7 +27,7 @@ def measured(run: Path, arm: str, replicate: int) -> str:
 
     Args:
         run: the folder of a finished run.
-        arm: the arm that trains on the set alone, such as ``refined(vtr)``.
+        arm: the arm that trains on the set alone, such as ``refined(R)``.
         replicate: of the set.
     """
     try:
