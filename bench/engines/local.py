@@ -208,8 +208,8 @@ class _Scheduler:
     def _start(self, context: Any, workers: list[_Worker]) -> _Worker:
         ours, theirs = context.Pipe()
         process = context.Process(
-            target=_serve, args=(theirs, self.store.root, self.device, plugins.extra_files()), daemon=True
-        )
+            target=_serve, args=(theirs, self.store.root, self.device, plugins.extra_files())
+        )  # not a daemon: a stage may have processes of its own (rendering)
         # A worker computes on one thread; set before it starts, so that every library in it sees it.
         before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
         os.environ.update(dict.fromkeys(before, "1"))

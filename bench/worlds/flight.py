@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from bench.contracts import Context, PluginConfig, Progress, SplitRequest
+from bench.contracts import Context, PluginConfig, SplitRequest
 from bench.errors import UsageError
 from bench.samples import U8, Labels
 from bench.worlds.courtyard.course import Course
@@ -18,7 +19,7 @@ from bench.worlds.courtyard.flight import Pose, frames, node_pose
 from bench.worlds.courtyard.lattice import nodes
 from bench.worlds.courtyard.obstacles import CLASSES
 from bench.worlds.courtyard.views import course, render_real, render_synthetic
-from bench.worlds.rendering.world import RenderedWorld
+from bench.worlds.rendering.world import RenderedWorld, Shot
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +89,10 @@ class Flight(RenderedWorld):
         Raises:
             UsageError: for real images without the path tracer, or fewer test images than one course has nodes.
         """
-        total, begun = self.available(request), time.monotonic()
-        writer = self.writer(request, context)
-        for index, view in zip(range(total), self.views(request), strict=False):
-            image, labels = self.sample(view, request.size)
-            number = view.course.number
-            group = f"{request.domain}-{request.split}-{number:04d}"
-            writer.add(view.id, image, labels, group=group, suffix=".jpg")
-            rate = (index + 1) / max(time.monotonic() - begun, 1e-9)
-            context.progress(Progress(index + 1, total, images_per_second=rate))
-        writer.close()
+        views = itertools.islice(self.views(request), self.available(request))
+        prefix = f"{request.domain}-{request.split}"
+        shots = [Shot(view.id, f"{prefix}-{view.course.number:04d}", view) for view in views]
+        self.write(request, context, shots, partial(self.sample, size=request.size))
 
     def available(self, request: SplitRequest) -> int:
         """As many as asked for of split "train"; of split "test" the views of whole courses.

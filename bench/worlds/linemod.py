@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from bench.contracts import Context, PluginConfig, Progress, SplitRequest
+from bench.contracts import Context, PluginConfig, SplitRequest
 from bench.samples import U8, Labels
 from bench.seeds import derive
 from bench.worlds.objects.backgrounds import photograph_like
@@ -24,7 +24,7 @@ from bench.worlds.rendering.mesh import F64, I64
 from bench.worlds.rendering.photograph import CameraBody, photograph, warp_labels
 from bench.worlds.rendering.shading import flat_lambert
 from bench.worlds.rendering.visible import visible_scene
-from bench.worlds.rendering.world import RenderedWorld
+from bench.worlds.rendering.world import RenderedWorld, Shot
 
 
 class Linemod(RenderedWorld):
@@ -70,15 +70,9 @@ class Linemod(RenderedWorld):
 
     def image_set(self, request: SplitRequest, context: Context) -> None:
         """Render the split; see `World.image_set`. Raises `UsageError` for real images without the path tracer."""
-        writer = self.writer(request, context)
-        begun = time.monotonic()
-        for index in range(request.count):
-            id = f"{request.domain}-{request.split}-{index:05d}"
-            image, labels = self.sample(request, index)
-            writer.add(id, image, labels, group=id, suffix=".jpg")
-            rate = (index + 1) / max(time.monotonic() - begun, 1e-9)
-            context.progress(Progress(index + 1, request.count, images_per_second=rate))
-        writer.close()
+        ids = [f"{request.domain}-{request.split}-{index:05d}" for index in range(request.count)]
+        shots = [Shot(id, id, index) for index, id in enumerate(ids)]
+        self.write(request, context, shots, partial(self.sample, request))
 
     def sample(self, request: SplitRequest, index: int) -> tuple[U8 | bytes, Labels]:
         """Image ``index`` of a split and its labels: (H, W, 3) uint8 if synthetic, JPEG bytes if real."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from typing import ClassVar
 
 from pydantic import Field
 
-from bench.contracts import Context, PluginConfig, Progress, SplitRequest
+from bench.contracts import Context, PluginConfig, SplitRequest
 from bench.samples import U8, Labels
 from bench.worlds.furnished.camera import Viewpoint, draw_viewpoint
 from bench.worlds.furnished.items import CLASSES
 from bench.worlds.furnished.room import Room
 from bench.worlds.furnished.views import render_real, render_synthetic, room
-from bench.worlds.rendering.world import RenderedWorld
+from bench.worlds.rendering.world import RenderedWorld, Shot
 
 
 class Rooms(RenderedWorld):
@@ -54,16 +54,12 @@ class Rooms(RenderedWorld):
 
     def image_set(self, request: SplitRequest, context: Context) -> None:
         """Render the split; see `World.image_set`. Raises `UsageError` for real images without the path tracer."""
-        writer = self.writer(request, context)
-        begun = time.monotonic()
+        shots = []
         for index in range(request.count):
             number, view = divmod(index, self.config.views_per_room)
             group = f"{request.domain}-{request.split}-{number:05d}"
-            image, labels = self.sample(request, index)
-            writer.add(f"{group}-{view}", image, labels, group=group, suffix=".jpg")
-            rate = (index + 1) / max(time.monotonic() - begun, 1e-9)
-            context.progress(Progress(index + 1, request.count, images_per_second=rate))
-        writer.close()
+            shots.append(Shot(f"{group}-{view}", group, index))
+        self.write(request, context, shots, partial(self.sample, request))
 
     def sample(self, request: SplitRequest, index: int) -> tuple[U8 | bytes, Labels]:
         """Image ``index`` of a split and its labels: (size, size, 3) uint8 if synthetic, JPEG bytes if real."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from bench.contracts import Context, PluginConfig, Progress, SplitRequest
+from bench.contracts import Context, PluginConfig, SplitRequest
 from bench.samples import U8, Domain, Labels
 from bench.seeds import derive
 from bench.worlds.fridge.cabinet import FRONT, Machine, camera, draw_lamps
@@ -23,7 +23,7 @@ from bench.worlds.rendering.photograph import CameraBody, decode, photograph, wa
 from bench.worlds.rendering.scene import Part
 from bench.worlds.rendering.shading import flat_lambert
 from bench.worlds.rendering.visible import visible_scene
-from bench.worlds.rendering.world import RenderedWorld
+from bench.worlds.rendering.world import RenderedWorld, Shot
 
 
 class Vending(RenderedWorld):
@@ -75,20 +75,11 @@ class Vending(RenderedWorld):
 
     def image_set(self, request: SplitRequest, context: Context) -> None:
         """Render the split; see `World.image_set`. Raises `UsageError` for real images without the path tracer."""
-        real = request.domain == "real"
-        writer = self.writer(request, context)
-        templates = self.config.backgrounds if real and request.split == "train" else 0
-        total, begun = request.count + templates, time.monotonic()
-        for index in range(total):
-            if index < request.count:
-                id = f"{request.domain}-{request.split}-{index:05d}"
-                image, labels = self.sample(request, index)
-                writer.add(id, image, labels, group=id, suffix=".jpg")
-            else:
-                writer.add_background(decode(self._template(request, index - request.count)))
-            rate = (index + 1) / max(time.monotonic() - begun, 1e-9)
-            context.progress(Progress(index + 1, total, images_per_second=rate))
-        writer.close()
+        ids = [f"{request.domain}-{request.split}-{index:05d}" for index in range(request.count)]
+        shots = [Shot(id, id, index) for index, id in enumerate(ids)]
+        empty = self.config.backgrounds if (request.domain, request.split) == ("real", "train") else 0
+        backgrounds = [partial(self._template, request, number) for number in range(empty)]
+        self.write(request, context, shots, partial(self.sample, request), backgrounds)
 
     def sample(self, request: SplitRequest, index: int) -> tuple[U8 | bytes, Labels]:
         """Image ``index`` of a split and its labels: (H, W, 3) uint8 if synthetic, JPEG bytes if real."""
@@ -103,8 +94,8 @@ class Vending(RenderedWorld):
         depth = warp_labels(buffer.depth, body, size, body.margin(size))
         return jpeg, self._labels(placed, instance, depth, size)
 
-    def _template(self, request: SplitRequest, number: int) -> bytes:
-        return self._photograph(request, [], ("background", number))[0]
+    def _template(self, request: SplitRequest, number: int) -> U8:
+        return decode(self._photograph(request, [], ("background", number))[0])
 
     def layout(self, request: SplitRequest, index: int) -> list[Placement]:
         """What stands where in image ``index`` of a split, before hidden products are taken out."""

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import importlib.metadata
-from typing import ClassVar
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from bench.contracts import Context, SplitRequest, World
+from bench.contracts import Context, Progress, SplitRequest, World
 from bench.errors import UsageError
 from bench.formats.layout import ImageSetWriter
-from bench.samples import RealKind
+from bench.samples import U8, Labels, RealKind
 from bench.worlds.rendering import pathtrace
+from bench.worlds.rendering.parallel import in_order, processes_for
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One picture to take: its id and group in the set, and what the world's drawing function is called with."""
+
+    id: str
+    group: str
+    item: Any
 
 
 class RenderedWorld(World):
@@ -45,3 +58,40 @@ class RenderedWorld(World):
                 "backends": backends | (pathtrace.versions() if real else {}),
             },
         )  # fmt: skip
+
+    def write(
+        self,
+        request: SplitRequest,
+        context: Context,
+        shots: Sequence[Shot],
+        draw: Callable[[Any], tuple[U8 | bytes, Labels]],
+        backgrounds: Sequence[Callable[[], U8]] = (),
+    ) -> None:
+        """Take the shots in as many processes as pay, write them in order, then the pictures of the empty scene.
+
+        Args:
+            request, context: as `World.image_set` got them.
+            shots: in the order of the split.
+            draw: picklable; gives an image, (H, W, 3) uint8 or JPEG bytes, and its labels for an item of a shot. The
+                picture depends on the item alone, so the bytes do not depend on the number of processes.
+            backgrounds: what the split also has of the scene without objects.
+
+        Raises:
+            UsageError: for real images without the path tracer.
+        """
+        writer = self.writer(request, context)
+        total, begun, done = len(shots) + len(backgrounds), time.monotonic(), 0
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            context.progress(Progress(done, total, images_per_second=done / max(time.monotonic() - begun, 1e-9)))
+
+        drawn = in_order(draw, [shot.item for shot in shots], processes_for(len(shots)))
+        for shot, (image, labels) in zip(shots, drawn, strict=True):
+            writer.add(shot.id, image, labels, group=shot.group, suffix=".jpg")
+            count()
+        for background in backgrounds:
+            writer.add_background(background())
+            count()
+        writer.close()
