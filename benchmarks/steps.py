@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import platform
 import random
 import statistics
@@ -26,6 +27,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.graphs import SWITCH
 from benchmarks.drawn import drawn_set
 from benchmarks.pairs import Plain, Setting, loader, new_context, ours, plain, published_batch
 from benchmarks.plain.data import PlainBatch, PlainLoader
@@ -37,7 +39,7 @@ COLUMNS = (
     "note",
 )  # fmt: skip
 BLOCK_SECONDS = 0.3
-WARM = 6
+WARM = 18
 IMAGES = 24
 
 
@@ -92,16 +94,18 @@ class Clock:
 
 
 def variants(setting: Setting, device: str, folder: Path, clock: Clock) -> list[Variant]:
-    """Plain, ours in float32, and on CUDA ours in bfloat16, all from the same weights."""
+    """Plain, ours in float32, and on CUDA ours in bfloat16 with and without captured steps, all from one start."""
     synthetic, real = (drawn_set(folder, domain, IMAGES, setting.px) for domain in ("synthetic", "real"))
     made = []
-    for precision in ("fp32", "bf16") if device.startswith("cuda") else ("fp32",):
+    kinds = {"ours-fp32": "fp32"}
+    if device.startswith("cuda"):
+        kinds = {"ours-bf16-uncaptured": "bf16", "ours-bf16": "bf16", "ours-fp32": "fp32"}
+    for name, precision in kinds.items():
         before = clock.held()
-        step = ours(setting, synthetic, real, new_context(folder / precision, device, precision))
-        made.append(
-            Variant(f"ours-{precision}", lambda n: [None] * n, lambda i, _, s=step: s(i), held=clock.held() - before)
-        )
-        if precision == "fp32":
+        os.environ[SWITCH] = "0" if name.endswith("uncaptured") else "1"
+        step = ours(setting, synthetic, real, new_context(folder / name, device, precision))
+        made.append(Variant(name, lambda n: [None] * n, lambda i, _, s=step: s(i), held=clock.held() - before))
+        if len(made) == 1:
             before = clock.held()
             published = plain(setting, step, synthetic, new_context(folder / "plain", device, "fp32"))
             made.insert(0, _plain_variant(published, loader(setting, synthetic, real), device, clock.held() - before))
@@ -119,20 +123,16 @@ def measure(setting: Setting, device: str, seconds: float, rounds: int, folder: 
     """Rows of one setting, from rounds of blocks that go on for ``seconds``, at least ``rounds`` of them."""
     clock, random_order = Clock(device), random.Random(1)
     end = time.monotonic() + seconds
-    compared = variants(setting, device, folder, clock)
-    slowest = 0.0
-    for variant in compared:
-        clock.block(variant, 1)
-        with FlopCounterMode(display=False) as counter:
-            clock.block(variant, 1)
-        variant.flops = counter.get_total_flops()
-        once = clock.block(variant, 1)
-        if once < 1:
-            clock.block(variant, WARM)
-            once = clock.block(variant, 2)
-        slowest = max(slowest, once)
-        variant.peak = 0
-        variant.decode.clear()
+    base, *others = variants(setting, device, folder, clock)
+    failed, compared = [], [base]
+    slowest = _warmed(base, clock)
+    for variant in others:
+        try:
+            slowest = max(slowest, _warmed(variant, clock))
+            compared.append(variant)
+        except Exception as error:  # the others' figures are worth having all the same
+            traceback.print_exc()
+            failed.append({**_where(setting, device), "variant": variant.name, "note": _line(error)})
     count = max(1, min(40, round(BLOCK_SECONDS / slowest)))
     if setting.refiner == "t2net":  # whose discriminators move once in five steps
         count = (count + 4) // 5 * 5
@@ -143,7 +143,26 @@ def measure(setting: Setting, device: str, seconds: float, rounds: int, folder: 
         for variant in random_order.sample(compared, len(compared)):
             variant.seconds.append(clock.block(variant, count))
         done += 1
-    return [_row(setting, device, variant, compared[0], count) for variant in compared]
+    return [_row(setting, device, variant, base, count) for variant in compared] + failed
+
+
+def _warmed(variant: Variant, clock: Clock) -> float:
+    """Seconds of a step, after those that choose algorithms, are counted, and are captured."""
+    clock.block(variant, 1)
+    with FlopCounterMode(display=False) as counter:
+        clock.block(variant, 1)
+    variant.flops = counter.get_total_flops()
+    once = clock.block(variant, 1)
+    if once < 1:
+        clock.block(variant, WARM)
+        once = clock.block(variant, 2)
+    variant.peak = 0
+    variant.decode.clear()
+    return once
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
 def _row(setting: Setting, device: str, variant: Variant, base: Variant, count: int) -> dict[str, Any]:
@@ -214,8 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 except Exception as error:  # one that runs out of memory must not take the others' figures along
                     traceback.print_exc()
                     failed += 1
-                    what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-                    rows = [{**_where(setting, options.device), "note": what}]
+                    rows = [{**_where(setting, options.device), "note": _line(error)}]
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             for row in rows:
