@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gc
 import os
 import platform
 import random
@@ -234,6 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     traceback.print_exc()
                     failed += 1
                     rows = [{**_where(setting, options.device), "note": _line(error)}]
+            gc.collect()  # captured steps hold on to their memory until then
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             for row in rows:
