@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.contracts import Refined
@@ -13,6 +15,35 @@ from bench.errors import DataError
 from bench.samples import ImageSet, Sample
 
 KNOWN_SENSORS = ("depth",)
+SHARE_OF_MEMORY = 0.25
+"""How much of a device's free memory one set may take; a larger one stays in main memory."""
+
+
+def to_device(values: NDArray[Any] | Sequence[Any], device: str | torch.device) -> Tensor:
+    """Numbers of the host on the device. The host does not wait for a device that is still busy with the last step."""
+    tensor = torch.from_numpy(values) if isinstance(values, np.ndarray) else torch.tensor(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if torch.device(device).type == "cuda" else tensor
+
+
+class Kept:
+    """An array of a whole set, first dimension the image: on the device where it fits, else in main memory."""
+
+    def __init__(self, array: NDArray[Any], device: str) -> None:
+        self._device, self._values = torch.device(device), torch.from_numpy(array)
+        if self._device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self._device)
+            if array.nbytes <= SHARE_OF_MEMORY * free:
+                self._values = self._values.to(self._device)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def take(self, indices: Sequence[int]) -> Tensor:
+        """The rows of ``indices``, on the device."""
+        chosen = self._values.index_select(0, to_device(list(indices), self._values.device))
+        if chosen.device == self._device:
+            return chosen
+        return chosen.pin_memory().to(self._device, non_blocking=True)
 
 
 def channel_count(sensors: Mapping[str, float]) -> int:
@@ -52,23 +83,22 @@ class Frames:
 
     def __init__(self, data: ImageSet, device: str = "cpu") -> None:
         self.channels, self.size = channel_count(data.sensors), data.size
-        self._images = torch.from_numpy(data.images()).permute(0, 3, 1, 2).contiguous().to(device)
+        self._images = Kept(np.ascontiguousarray(data.images().transpose(0, 3, 1, 2)), device)
         self._span = data.sensors.get("depth")
-        self._depth: Tensor | None = None
+        self._depth: Kept | None = None
         if self._span is not None:
             depth = np.stack([_depth(data[index]) for index in range(len(data))])
-            self._depth = torch.from_numpy(depth).to(device)
+            self._depth = Kept(depth, device)
 
     def __len__(self) -> int:
         return len(self._images)
 
     def batch(self, indices: Sequence[int]) -> Tensor:
         """(B, C, H, W) float32 in [-1, 1]; the same numbers as `to_channels` of the samples."""
-        index = torch.as_tensor(indices, device=self._images.device)
-        channels = self._images[index].float().div(127.5).sub(1)
+        channels = self._images.take(indices).float().div(127.5).sub(1)
         if self._depth is None or self._span is None:
             return channels
-        return torch.cat([channels, _depth_channel(self._depth[index], self._span)], 1)
+        return torch.cat([channels, _depth_channel(self._depth.take(indices), self._span)], 1)
 
 
 def _depth(sample: Sample) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

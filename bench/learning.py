@@ -24,12 +24,15 @@ class Learner(ABC):
         steps: optimizer steps that the model gets in every arm (rule 2).
         batch_size: labelled images a step.
         gradient_clip: largest norm of the network's gradient in every arm; 0 where the task does not clip.
+        capturable: whether a step with this learner may be captured on CUDA: `outputs`, `losses` and the optimizer
+            hold to the rules of `bench.graphs`, and `schedule` sets learning rates through `bench.rates`.
     """
 
     network: nn.Module
     steps: int
     batch_size: int
     gradient_clip: float = 0.0
+    capturable: bool = False
 
     @abstractmethod
     def targets(self, data: ImageSet) -> Targets:

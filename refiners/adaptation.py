@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.contracts import Context
 from bench.errors import DataError
-from bench.frames import Frames
+from bench.frames import Frames, Kept
 from bench.samples import U8, ImageSet
 from bench.training import Batches
 
@@ -66,19 +67,19 @@ class AdaptationBatches:
             raise DataError(f"{name}: {self.source.channels} synthetic channels, {self.target.channels} real ones")
         self.channels, self.size = self.source.channels, self.source.size
         self._chosen = tuple(range(len(synthetic)) if chosen is None else chosen)
-        self._masks = _foreground(synthetic).to(context.device) if masks else None
+        self._masks = Kept(_foreground(synthetic), context.device) if masks else None
         self._draw_source = Batches(len(self._chosen), batch_size, context.seed, "synthetic")
         self._draw_target = Batches(len(real), batch_size, context.seed, "real")
 
     def __call__(self, step: int) -> AdaptationBatch:
         """The batch of step ``step`` (0-based)."""
         indices = tuple(self._chosen[index] for index in self._draw_source.indices(step))
-        mask = None if self._masks is None else self._masks[list(indices)].float()
+        mask = None if self._masks is None else self._masks.take(indices).float()
         target = self.target.batch(self._draw_target.indices(step))
         return AdaptationBatch(self.source.batch(indices), target, mask, indices)
 
 
-def _foreground(data: ImageSet) -> Tensor:
+def _foreground(data: ImageSet) -> NDArray[np.bool_]:
     """(N, 1, H, W) bool."""
     masks = np.zeros((len(data), 1, *data.size), np.bool_)
     for index in range(len(data)):
@@ -86,7 +87,7 @@ def _foreground(data: ImageSet) -> Tensor:
         if foreground is None:
             raise DataError(f"{data.records[index].id}: no foreground mask; render or import the set with masks")
         masks[index, 0] = foreground
-    return torch.from_numpy(masks)
+    return masks
 
 
 def placed(network: nn.Module, device: str) -> None:

@@ -54,6 +54,16 @@ def tap_channels(generator: ResnetGenerator) -> list[int]:
     return channels
 
 
+def tap_positions(generator: ResnetGenerator, height: int, width: int) -> list[int]:
+    """Positions h w of each tapped layer for images of (height, width) pixels, in order."""
+    counts, sides = [], (height, width)
+    for index in tap_indices(generator):
+        if index >= 0 and isinstance(generator.body[index], nn.Conv2d):
+            sides = ((sides[0] + 1) // 2, (sides[1] + 1) // 2)
+        counts.append(sides[0] * sides[1])
+    return counts
+
+
 def _wide(generator: ResnetGenerator) -> int:
     """Channels of the residual blocks."""
     first = next(layer for layer in generator.body if isinstance(layer, nn.Conv2d))
@@ -92,18 +102,14 @@ class PatchSampler(nn.Module):
             nn.Sequential(nn.Linear(count, width), nn.ReLU(), nn.Linear(width, width)) for count in channels
         )
 
-    def places(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Draw places from torch's global generator: for each layer, indices into its h w positions."""
-        chosen = []
-        for feature in features:
-            order = torch.randperm(feature.shape[2] * feature.shape[3])
-            chosen.append(order[: self.patches].to(feature.device))
-        return chosen
+    def places(self, positions: Sequence[int]) -> list[Tensor]:
+        """Draw places from torch's global generator in main memory: for each layer, indices into its h w positions."""
+        return [torch.randperm(count)[: self.patches] for count in positions]
 
     def forward(self, features: Sequence[Tensor], places: Sequence[Tensor]) -> list[Tensor]:
         """(B, C, h, w) features to (B, P, width) unit vectors at the given places, a layer each."""
         embedded = []
         for head, feature, place in zip(self.heads, features, places, strict=True):
-            patches = feature.flatten(2)[:, :, place].transpose(1, 2)
+            patches = feature.flatten(2).index_select(2, place).transpose(1, 2)
             embedded.append(F.normalize(head(patches).float(), dim=2))
         return embedded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.contracts import Context
+from bench.frames import Kept, to_device
 from bench.samples import U8, ImageSet
 from bench.training import Batches, step_generator
 
@@ -79,8 +81,11 @@ class UnpairedCrops:
         flip: bool,
         context: Context,
     ) -> None:
-        self._images = {"synthetic": synthetic, "real": real}
-        self._masks = {"synthetic": synthetic_masks, "real": real_masks}
+        self._images = {name: Kept(v, context.device) for name, v in (("synthetic", synthetic), ("real", real))}
+        self._masks = {
+            name: None if v is None else Kept(v, context.device)
+            for name, v in (("synthetic", synthetic_masks), ("real", real_masks))
+        }
         self._batches = {name: Batches(len(v), batch_size, context.seed, name) for name, v in self._images.items()}
         self._large = round(synthetic.shape[1] * resize), round(synthetic.shape[2] * resize)
         self._side = min(crop, *self._large) // multiple * multiple
@@ -94,15 +99,13 @@ class UnpairedCrops:
         return Batch(synthetic, real, synthetic_mask, real_mask)
 
     def _domain(self, name: str, step: int, random: np.random.Generator) -> tuple[Tensor, Tensor | None]:
-        device, masks = self._context.device, self._masks[name]
-        chosen = self._batches[name].indices(step)
-        places = [self._place(random) for _ in chosen]
-        images = self._enlarged(to_tensor(self._images[name][chosen], device), "bilinear")
-        image = torch.stack([self._cut(x, *place) for x, place in zip(images, places, strict=True)])
+        chosen, masks = self._batches[name].indices(step), self._masks[name]
+        places = self._positions([self._place(random) for _ in chosen])
+        images = self._images[name].take(chosen).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+        image = cut(self._enlarged(images, "bilinear"), *places)
         if masks is None:
             return image, None
-        layers = self._enlarged(torch.from_numpy(masks[chosen]).to(device)[:, None].float(), "nearest")
-        return image, torch.stack([self._cut(x, *place) for x, place in zip(layers, places, strict=True)])
+        return image, cut(self._enlarged(masks.take(chosen)[:, None].float(), "nearest"), *places)
 
     def _enlarged(self, images: Tensor, mode: str) -> Tensor:
         if tuple(images.shape[-2:]) == self._large:
@@ -115,6 +118,17 @@ class UnpairedCrops:
         left = int(random.integers(self._large[1] - self._side + 1))
         return top, left, self._flip and bool(random.random() < 0.5)
 
-    def _cut(self, image: Tensor, top: int, left: int, mirrored: bool) -> Tensor:
-        cut = image[:, top : top + self._side, left : left + self._side]
-        return cut.flip(-1) if mirrored else cut
+    def _positions(self, places: Sequence[tuple[int, int, bool]]) -> tuple[Tensor, Tensor]:
+        """Rows and columns of every crop, (N, side) each; mirrored ones count down."""
+        across = np.arange(self._side)
+        rows = np.stack([top + across for top, _, _ in places])
+        columns = np.stack([left + (across[::-1] if mirrored else across) for _, left, mirrored in places])
+        return to_device(rows, self._context.device), to_device(columns, self._context.device)
+
+
+def cut(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """(N, C, H, W) to (N, C, h, w): of image n the rows ``rows[n]`` and the columns ``columns[n]``, all at once."""
+    count, channels = images.shape[:2]
+    n = torch.arange(count, device=images.device)[:, None, None, None]
+    c = torch.arange(channels, device=images.device)[None, :, None, None]
+    return images[n, c, rows[:, None, :, None], columns[:, None, None, :]]

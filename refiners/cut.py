@@ -9,7 +9,7 @@ checkerboard: unlike a cycle, the contrastive loss does not mind it.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -17,10 +17,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bench.contracts import Context, PluginConfig
+from bench.graphs import Replayed
+from bench.rates import adam, set_rate
 from bench.samples import U8, ImageSet
 from bench.seeds import derive
 from bench.training import Stateful, autocast, evaluating, step_generator, train
-from refiners.contrastive import PatchSampler, encode, patch_nce_loss, tap_channels
+from refiners.contrastive import PatchSampler, encode, patch_nce_loss, tap_channels, tap_positions
 from refiners.crops import Batch, UnpairedCrops
 from refiners.cycle import decayed
 from refiners.losses import discriminator_adversarial_loss, generator_adversarial_loss
@@ -142,10 +144,11 @@ class CutStep:
             network.to(context.device).to(memory_format=layout)
         self._learning = nn.ModuleList([self.to_real, self.sampler.to(context.device)])
         self._rates = config.learning_rate, config.discriminator_learning_rate or config.learning_rate
-        betas = (config.beta1, 0.999)
-        self._optimize_generator = torch.optim.Adam(self._learning.parameters(), self._rates[0], betas, fused=True)
-        self._optimize_judge = torch.optim.Adam(self.judge.parameters(), self._rates[1], betas, fused=True)
+        betas, device = (config.beta1, 0.999), context.device
+        self._optimize_generator = adam(self._learning.parameters(), self._rates[0], betas, device)
+        self._optimize_judge = adam(self.judge.parameters(), self._rates[1], betas, device)
         self._pool = ImagePool(config.pool_size)
+        self._replayed = Replayed(self._compute, device)
 
     def parts(self) -> dict[str, Stateful]:
         """Everything that a checkpoint must hold."""
@@ -154,17 +157,31 @@ class CutStep:
             "generator_optimizer": self._optimize_generator, "discriminator_optimizer": self._optimize_judge,
         }  # fmt: skip
 
-    def __call__(self, step: int, batch: Batch) -> dict[str, Tensor]:
+    def __call__(self, step: int, batch: Batch) -> Mapping[str, Tensor]:
         """Do step ``step``; return every loss, unweighted."""
         factor = decayed(step, self.config.steps, self.config.decay_from)
         for optimizer, rate in zip((self._optimize_generator, self._optimize_judge), self._rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
+            set_rate(optimizer, rate * factor)
         random = step_generator(self.context.seed, "cut", step)
         mirrored = self.config.flip_equivariance and bool(random.random() < 0.5)
-        losses, refined = self._generator_step(batch, mirrored)
+        inputs = {"synthetic": batch.synthetic, "real": batch.real}
+        if self.config.noise:
+            inputs["noise"] = torch.randn_like(self._source(batch))
+        height, width = batch.synthetic.shape[-2:]
+        for k, places in enumerate(self.sampler.places(tap_positions(self.to_real, height, width))):
+            inputs[f"places.{k}"] = places
+        return self._replayed(inputs | {"moves": self._pool.decide(len(batch.synthetic), random)}, mirrored)
+
+    def _source(self, batch: Batch) -> Tensor:
+        """What is translated: synthetic images, and with ``nce_identity`` the real ones behind them."""
+        return torch.cat([batch.synthetic, batch.real]) if self.config.nce_identity else batch.synthetic
+
+    def _compute(self, inputs: Mapping[str, Tensor], mirrored: Hashable) -> dict[str, Tensor]:
+        batch = Batch(inputs["synthetic"], inputs["real"])
+        places = [value for name, value in inputs.items() if name.startswith("places.")]
+        losses, refined = self._generator_step(batch, bool(mirrored), inputs.get("noise"), places)
         with autocast(self.context):
-            old = self._pool.query(refined, random)
+            old = self._pool.exchange(refined, inputs["moves"])
             logits = self.judge(torch.cat([batch.real, old])).split([len(batch.real), len(old)])
             judged = discriminator_adversarial_loss(*logits)
         self._optimize_judge.zero_grad(set_to_none=True)
@@ -172,15 +189,16 @@ class CutStep:
         self._optimize_judge.step()
         return losses | {"discriminator": judged.detach()}
 
-    def _generator_step(self, batch: Batch, mirrored: bool) -> tuple[dict[str, Tensor], Tensor]:
-        config = self.config
+    def _generator_step(
+        self, batch: Batch, mirrored: bool, noise: Tensor | None, places: Sequence[Tensor]
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        config, count = self.config, len(batch.synthetic)
         self.judge.requires_grad_(False)
         with autocast(self.context):
-            source = torch.cat([batch.synthetic, batch.real]) if config.nce_identity else batch.synthetic
-            keys, translated = self._translate(source, len(batch.synthetic), mirrored)
-            refined = translated[: len(batch.synthetic)]
+            keys, translated = self._translate(self._source(batch), noise, count, mirrored)
+            refined = translated[:count]
             losses = {"adversarial": generator_adversarial_loss(self.judge(refined))}
-            losses |= self._contrast(keys, translated, len(batch.synthetic), mirrored)
+            losses |= self._contrast(keys, translated, places, count, mirrored)
             contrast = torch.stack([loss for name, loss in losses.items() if name != "adversarial"]).mean()
             total = config.lambda_adversarial * losses["adversarial"] + config.lambda_nce * contrast
         self._optimize_generator.zero_grad(set_to_none=True)
@@ -189,12 +207,12 @@ class CutStep:
         self.judge.requires_grad_(True)
         return {name: loss.detach() for name, loss in losses.items()} | {"generator": total.detach()}, refined
 
-    def _translate(self, source: Tensor, synthetic: int, mirrored: bool) -> tuple[list[Tensor], Tensor]:
+    def _translate(
+        self, source: Tensor, noise: Tensor | None, synthetic: int, mirrored: bool
+    ) -> tuple[list[Tensor], Tensor]:
         """Features and translation; noise for the first ``synthetic`` images alone, the others are to stay."""
-        noise = None
-        if self.config.noise:
-            noise = torch.randn_like(source)
-            noise[synthetic:] = 0
+        if noise is not None:
+            noise = torch.cat([noise[:synthetic], torch.zeros_like(noise[synthetic:])])
         image = source.flip(-1) if mirrored else source
         keys, body = encode(self.to_real, image, whole=True)
         if mirrored:
@@ -203,13 +221,12 @@ class CutStep:
         return keys, self.to_real.finish(body, image, noise)
 
     def _contrast(
-        self, keys: list[Tensor], translated: Tensor, synthetic: int, mirrored: bool
+        self, keys: list[Tensor], translated: Tensor, places: Sequence[Tensor], synthetic: int, mirrored: bool
     ) -> Mapping[str, Tensor]:
         """Contrastive losses, means over layers: of synthetic images, and of real ones with ``nce_identity``."""
         queries, _ = encode(self.to_real, translated)
         if mirrored:
             queries = [feature.flip(-1) for feature in queries]
-        places = self.sampler.places(keys)
         embedded = self.sampler(queries, places)
         with torch.no_grad():
             references = self.sampler(keys, places)

@@ -3,12 +3,13 @@
 Compared with a plain transcription no forward pass is done twice and no gradient is computed that nobody reads: a
 translation and an identity by the same generator share a batch, real and refined images share a discriminator batch
 (all of it the same mathematics, because instance normalisation is per sample), and discriminators are frozen while
-generators learn.
+generators learn. On CUDA one of the way-back passes joins that batch too, and the whole step is captured
+(`bench.graphs`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.contracts import Context
+from bench.graphs import Replayed
+from bench.rates import adam, set_rate
 from bench.seeds import derive
 from bench.training import Stateful, autocast, step_generator
 from refiners.crops import Batch
@@ -101,10 +104,12 @@ class CycleStep:
         self._generators = nn.ModuleList([self.to_real, self.to_synthetic])
         self._judges = nn.ModuleList([self.judge_real, self.judge_synthetic])
         self._rates = config.learning_rate, config.discriminator_learning_rate or config.learning_rate
-        betas = (config.beta1, 0.999)
-        self._optimize_generators = torch.optim.Adam(self._generators.parameters(), self._rates[0], betas, fused=True)
-        self._optimize_judges = torch.optim.Adam(self._judges.parameters(), self._rates[1], betas, fused=True)
+        betas, device = (config.beta1, 0.999), context.device
+        self._optimize_generators = adam(self._generators.parameters(), self._rates[0], betas, device)
+        self._optimize_judges = adam(self._judges.parameters(), self._rates[1], betas, device)
         self._pools = ImagePool(config.pool_size), ImagePool(config.pool_size)
+        self._packed = device.startswith("cuda")
+        self._replayed = Replayed(self._compute, device)
 
     def parts(self) -> dict[str, Stateful]:
         """Everything that a checkpoint must hold; the learning rate is a function of the step and needs no state."""
@@ -117,24 +122,36 @@ class CycleStep:
             "simplified_pool": self._pools[1],
         }
 
-    def __call__(self, step: int, batch: Batch) -> dict[str, Tensor]:
+    def __call__(self, step: int, batch: Batch) -> Mapping[str, Tensor]:
         """Do step ``step``; return every loss, unweighted."""
         factor = decayed(step, self.config.steps, self.config.decay_from)
         for optimizer, rate in zip((self._optimize_generators, self._optimize_judges), self._rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
+            set_rate(optimizer, rate * factor)
+        random = step_generator(self.context.seed, "pool", step)
+        moves = [pool.decide(len(batch.real), random) for pool in self._pools]
+        images = {name: value for name, value in vars(batch).items() if value is not None}
+        return self._replayed(images | {"moves": torch.stack(moves)})
+
+    def _compute(self, inputs: Mapping[str, Tensor], _: Hashable) -> dict[str, Tensor]:
+        batch = Batch(**{name: value for name, value in inputs.items() if name != "moves"})
         losses, made = self._generator_step(batch)
-        return losses | self._discriminator_step(batch, made, step)
+        return losses | self._discriminator_step(batch, made, inputs["moves"])
 
     def _generator_step(self, batch: Batch) -> tuple[dict[str, Tensor], Translation]:
         self._judges.requires_grad_(False)
         with autocast(self.context):
-            refined, real_again = self._translate(self.to_real, batch.synthetic, batch.real)
-            simplified, synthetic_again = self._translate(self.to_synthetic, batch.real, batch.synthetic)
+            config, identity = self.config, self.config.lambda_identity > 0
+            refined, *rest = self._translate(self.to_real, batch.synthetic, *([batch.real] if identity else []))
+            real_again = rest.pop() if identity else None
+            known = [batch.synthetic] if identity else []
+            if self._packed:
+                known.append(refined)
+            simplified, *rest = self._translate(self.to_synthetic, batch.real, *known)
+            back = rest.pop() if self._packed else None
+            synthetic_again = rest.pop() if identity else None
             made = Translation(batch, refined, simplified)
-            weighted = self._adversarial(made) | self._consistency(made) | dict(self.content(made))
+            weighted = self._adversarial(made) | self._consistency(made, back) | dict(self.content(made))
             if real_again is not None and synthetic_again is not None:
-                config = self.config
                 weighted["identity_real"] = (
                     config.lambda_identity * config.lambda_cycle_real, identity_loss(real_again, batch.real)
                 )
@@ -149,15 +166,15 @@ class CycleStep:
         self._judges.requires_grad_(True)
         return {name: loss.detach() for name, (_, loss) in weighted.items()} | {"generator": total.detach()}, made
 
-    def _translate(self, network: ResnetGenerator, image: Tensor, already: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Translate ``image`` with noise and, in the same batch, ``already`` without (for the identity loss)."""
+    def _translate(self, network: ResnetGenerator, image: Tensor, *others: Tensor) -> list[Tensor]:
+        """Translate ``image`` with noise and, in the same batch, the others without (for identities and ways back)."""
         noise = torch.randn_like(image) if self.config.noise else None
-        if self.config.lambda_identity == 0:
-            return network(image, noise), None
+        if not others:
+            return [network(image, noise)]
         if noise is not None:
-            noise = torch.cat([noise, torch.zeros_like(already)])
-        translated, identity = network(torch.cat([image, already]), noise).split([len(image), len(already)])
-        return translated, identity
+            noise = torch.cat([noise, *map(torch.zeros_like, others)])
+        parts = [image, *others]
+        return list(network(torch.cat(parts), noise).split([len(part) for part in parts]))
 
     def _adversarial(self, made: Translation) -> dict[str, tuple[float, Tensor]]:
         weight = self.config.lambda_adversarial
@@ -166,27 +183,26 @@ class CycleStep:
             "adversarial_synthetic": (weight, generator_adversarial_loss(self.judge_synthetic(made.simplified))),
         }
 
-    def _consistency(self, made: Translation) -> dict[str, tuple[float, Tensor]]:
+    def _consistency(self, made: Translation, back: Tensor | None) -> dict[str, tuple[float, Tensor]]:
+        """``back`` is F(G(synthetic)) where it is known already."""
         config, batch = self.config, made.batch
+        back = self.to_synthetic(made.refined) if back is None else back
         return {
-            "cycle_synthetic": (
-                config.lambda_cycle_synthetic, cycle_consistency_loss(self.to_synthetic(made.refined), batch.synthetic)
-            ),
+            "cycle_synthetic": (config.lambda_cycle_synthetic, cycle_consistency_loss(back, batch.synthetic)),
             "cycle_real": (
                 config.lambda_cycle_real, cycle_consistency_loss(self.to_real(made.simplified), batch.real)
             ),
         }
 
-    def _discriminator_step(self, batch: Batch, made: Translation, step: int) -> dict[str, Tensor]:
-        random = step_generator(self.context.seed, "pool", step)
+    def _discriminator_step(self, batch: Batch, made: Translation, moves: Tensor) -> dict[str, Tensor]:
         losses = {}
         self._optimize_judges.zero_grad(set_to_none=True)
-        for name, judge, real, refined, pool in (
-            ("discriminator_real", self.judge_real, batch.real, made.refined, self._pools[0]),
-            ("discriminator_synthetic", self.judge_synthetic, batch.synthetic, made.simplified, self._pools[1]),
+        for name, judge, real, refined, which in (
+            ("discriminator_real", self.judge_real, batch.real, made.refined, 0),
+            ("discriminator_synthetic", self.judge_synthetic, batch.synthetic, made.simplified, 1),
         ):
             with autocast(self.context):
-                old = pool.query(refined, random)
+                old = self._pools[which].exchange(refined, moves[which])
                 loss = discriminator_adversarial_loss(*judge(torch.cat([real, old])).split([len(real), len(old)]))
             loss.backward()  # type: ignore[no-untyped-call]
             losses[name] = loss.detach()

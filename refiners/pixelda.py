@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bench.contracts import Context, PluginConfig, Refined, Refiner
 from bench.errors import DataError, UsageError, did_you_mean
-from bench.frames import channel_count, from_channels, to_channels
+from bench.frames import channel_count, from_channels, to_channels, to_device
 from bench.samples import U8, ImageSet, Sample
 from bench.seeds import derive
 from bench.training import autocast, evaluating, train
@@ -171,9 +171,10 @@ class PixelDa(Refiner):
 
         snapshots = Snapshots(step.generator, steps, config.snapshots)
 
-        def one(i: int) -> dict[str, torch.Tensor]:
+        def one(i: int) -> Mapping[str, torch.Tensor]:
             batch = batches(i)
-            labels = targets and {name: value[list(batch.indices)] for name, value in targets.items()}
+            rows = to_device(batch.indices, context.device)
+            labels = targets and {name: value[rows] for name, value in targets.items()}
             losses = step(i, batch, labels)
             snapshots.after(i + 1)
             return losses

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal, Protocol
 
@@ -11,12 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.contracts import Context
+from bench.graphs import Replayed
 from bench.learning import Learner, Targets
+from bench.rates import adam, set_rate
 from bench.seeds import derive
 from bench.training import Stateful, autocast
 from refiners.adaptation import AdaptationBatch, placed
 from refiners.pixelda_networks import NoiseGenerator, NoisyDiscriminator
 from refiners.similarity import Reduction, masked_pairwise_loss
+
+LABEL = "label."
+"""In front of the names of a step's labels among its inputs."""
 
 
 class PixelDaSettings(Protocol):
@@ -85,6 +90,7 @@ class PixelDaStep:
             else:
                 self._optimize_task = learner.optimizer()
         self._optimize_judges = self._adam(judges, self._rates[1])
+        self._replayed = Replayed(self._compute, context.device, learner is None or learner.capturable)
 
     def _adam(self, networks: Iterable[nn.Module], rate: float) -> torch.optim.Optimizer:
         parameters = [p for network in networks for p in network.parameters() if p.requires_grad]
@@ -92,7 +98,7 @@ class PixelDaStep:
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.config.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        return torch.optim.Adam(groups, rate, (self.config.beta1, 0.999), fused=True)
+        return adam(groups, rate, (self.config.beta1, 0.999), self.context.device)
 
     def parts(self) -> dict[str, Stateful]:
         """Everything that a checkpoint must hold; learning rates are functions of the step and need no state."""
@@ -108,18 +114,24 @@ class PixelDaStep:
             parts["optimize_task"] = self._optimize_task
         return parts
 
-    def __call__(self, step: int, batch: AdaptationBatch, targets: Targets | None = None) -> dict[str, Tensor]:
+    def __call__(self, step: int, batch: AdaptationBatch, targets: Targets | None = None) -> Mapping[str, Tensor]:
         """Train on one batch; ``targets`` are the labels of its source images, needed with a learner."""
         factor = staircase(step, self.config.decay_rate, self.config.decay_steps)
         for optimizer, rate in zip((self._optimize_generator, self._optimize_judges), self._rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
+            set_rate(optimizer, rate * factor)
         if self.learner is not None and self._optimize_task is not None:
             self.learner.schedule(self._optimize_task, step)
-        source = batch.source
-        noise = torch.rand(len(source), self.config.noise_dim).mul(2).sub(1).to(source.device)
+        noise = torch.rand(len(batch.source), self.config.noise_dim).mul(2).sub(1)
+        inputs = {"source": batch.source, "target": batch.target, "noise": noise}
+        if batch.mask is not None:
+            inputs["mask"] = batch.mask
+        return self._replayed(inputs | {LABEL + name: value for name, value in (targets or {}).items()})
+
+    def _compute(self, inputs: Mapping[str, Tensor], _: Hashable) -> dict[str, Tensor]:
+        batch = AdaptationBatch(inputs["source"], inputs["target"], inputs.get("mask"), ())
+        targets = {name.removeprefix(LABEL): v for name, v in inputs.items() if name.startswith(LABEL)} or None
         with autocast(self.context):
-            adapted = self.generator(source, noise)
+            adapted = self.generator(batch.source, inputs["noise"])
         losses = self.discriminator_step(batch, adapted.detach(), targets)
         return losses | self.generator_step(batch, adapted, targets)
 

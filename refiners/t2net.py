@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.contracts import Context, PluginConfig, Refiner
 from bench.errors import UsageError
+from bench.frames import to_device
 from bench.samples import U8, ImageSet, Sample
 from bench.training import autocast, evaluating, step_generator, train
 from refiners.adaptation import AdaptationBatches
@@ -136,7 +137,8 @@ class T2Net(Refiner):
             target = mirrored(drawn.target, random) if config.flip else drawn.target
             if learner is None or targets is None:
                 return T2NetBatch(mirrored(drawn.source, random) if config.flip else drawn.source, target)
-            chosen = {name: value[list(drawn.indices)] for name, value in targets.items()}
+            rows = to_device(drawn.indices, context.device)
+            chosen = {name: value[rows] for name, value in targets.items()}
             source, labels = learner.augment(drawn.source, chosen, random)
             return T2NetBatch(source, target, labels)
 
@@ -189,5 +191,5 @@ def translated(network: T2NetTranslator, image: U8, context: Context) -> U8:
 
 def mirrored(images: Tensor, random: np.random.Generator) -> Tensor:
     """(B, C, H, W) with half of the images mirrored, drawn from ``random``."""
-    chosen = torch.from_numpy(random.random(len(images)) < 0.5).to(images.device)
+    chosen = to_device(random.random(len(images)) < 0.5, images.device)
     return torch.where(chosen[:, None, None, None], images.flip(-1), images)

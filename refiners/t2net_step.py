@@ -10,7 +10,7 @@ all losses gives the same gradients, because only the losses of f(G(x)) reach tw
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -19,7 +19,9 @@ from torch import Tensor, nn
 
 from bench.contracts import Context
 from bench.errors import UsageError
+from bench.graphs import Replayed
 from bench.learning import Learner, Targets
+from bench.rates import adam, set_rate
 from bench.seeds import derive
 from bench.training import Stateful, autocast, evaluating, step_generator
 from refiners.losses import discriminator_adversarial_loss, generator_adversarial_loss, identity_loss
@@ -29,6 +31,8 @@ from refiners.t2net_networks import FeatureDiscriminator, ImageDiscriminator, T2
 
 BETAS = (0.5, 0.9)
 TASK_BETAS = (0.95, 0.999)
+TARGET = "target."
+"""In front of the names of a step's labels among its inputs."""
 
 
 class T2NetSettings(Protocol):
@@ -109,16 +113,18 @@ class T2NetStep:
         judges = nn.ModuleList([self.judge, *([self.feature_judge] if self.feature_judge is not None else [])])
         self._judges, self._pool = judges, ImagePool(config.pool_size)
         self._rates = config.learning_rate, config.discriminator_learning_rate or config.learning_rate
-        self._optimizer = torch.optim.Adam(self.translator.parameters(), self._rates[0], BETAS, fused=True)
-        self._judge_optimizer = torch.optim.Adam(judges.parameters(), self._rates[1], BETAS, fused=True)
+        device = context.device
+        self._optimizer = adam(self.translator.parameters(), self._rates[0], BETAS, device)
+        self._judge_optimizer = adam(judges.parameters(), self._rates[1], BETAS, device)
         self._task_optimizer: torch.optim.Optimizer | None = None
         if learner is not None:
             learner.network.train()
             parameters, rate = learner.network.parameters(), config.task_learning_rate
             own = config.task_optimizer == "paper"
             self._task_optimizer = (
-                torch.optim.Adam(parameters, rate, TASK_BETAS, fused=True) if own else learner.optimizer()
+                adam(parameters, rate, TASK_BETAS, device) if own else learner.optimizer()
             )
+        self._replayed = Replayed(self._compute, device, learner is None or learner.capturable)
 
     def parts(self) -> dict[str, Stateful]:
         """Everything that a checkpoint must hold; learning rates are functions of the step and need no state."""
@@ -133,11 +139,21 @@ class T2NetStep:
             parts |= {"task": self.learner.network, "task_optimizer": self._task_optimizer}
         return parts
 
-    def __call__(self, step: int, batch: T2NetBatch) -> dict[str, Tensor]:
+    def __call__(self, step: int, batch: T2NetBatch) -> Mapping[str, Tensor]:
         """Do step ``step``; return every loss, unweighted."""
         self._set_rates(step)
+        moves = self._pool.decide(len(batch.synthetic), step_generator(self.context.seed, "pool", step))
+        inputs = {"synthetic": batch.synthetic, "real": batch.real, "moves": moves}
+        if batch.targets is not None:
+            inputs |= {TARGET + name: value for name, value in batch.targets.items()}
+        return self._replayed(inputs, step % self.config.discriminator_every == 0)
+
+    def _compute(self, inputs: Mapping[str, Tensor], active: Hashable) -> dict[str, Tensor]:
+        """One step; the discriminators' optimizer steps too where ``active``."""
+        targets = {name.removeprefix(TARGET): v for name, v in inputs.items() if name.startswith(TARGET)}
+        batch = T2NetBatch(inputs["synthetic"], inputs["real"], targets or None)
         losses, made = self._generator_step(batch)
-        return losses | self._discriminator_step(step, batch.real[:, :3], made)
+        return losses | self._discriminator_step(bool(active), batch.real[:, :3], made, inputs["moves"])
 
     def _set_rates(self, step: int) -> None:
         config = self.config
@@ -152,8 +168,7 @@ class T2NetStep:
                 # The task's own schedule over the whole run, however many steps that has.
                 self.learner.schedule(self._task_optimizer, step * self.learner.steps // self.steps)
         for optimizer, rate in rated:
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
+            set_rate(optimizer, rate * factor)
 
     def _generator_step(self, batch: T2NetBatch) -> tuple[dict[str, Tensor], _Made]:
         config, real = self.config, batch.real[:, :3]
@@ -226,10 +241,9 @@ class T2NetStep:
                 nn.utils.clip_grad_norm_(parameters, self.learner.gradient_clip)
         self._task_optimizer.step()
 
-    def _discriminator_step(self, step: int, real: Tensor, made: _Made) -> dict[str, Tensor]:
-        """Losses of both discriminators, and a step of their optimizer every ``discriminator_every`` steps."""
-        active = step % self.config.discriminator_every == 0
-        old = self._pool.query(made.refined, step_generator(self.context.seed, "pool", step))
+    def _discriminator_step(self, active: bool, real: Tensor, made: _Made, moves: Tensor) -> dict[str, Tensor]:
+        """Losses of both discriminators, and where ``active`` a step of their optimizer."""
+        old = self._pool.exchange(made.refined, moves)
         losses: dict[str, Tensor] = {}
         with torch.set_grad_enabled(active), autocast(self.context):
             if self.config.lambda_image_adversarial:

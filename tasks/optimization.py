@@ -60,14 +60,11 @@ def grouped_optimizer(
             ([p for p in parameters if p.ndim <= 1], 0.0),
         ):
             split.append({"params": chosen, "weight_decay": decay, "scale": scale, "lr": learning_rate * scale})
+    capturable = any(p.is_cuda for group in split for p in group["params"])
     if kind == "adamw":
-        return torch.optim.AdamW(split, lr=learning_rate, fused=True)
+        return torch.optim.AdamW(split, lr=learning_rate, fused=True, capturable=capturable)
     if kind == "adam":
-        return torch.optim.Adam(split, lr=learning_rate, fused=True)
+        return torch.optim.Adam(split, lr=learning_rate, fused=True, capturable=capturable)
     return torch.optim.SGD(split, lr=learning_rate, momentum=0.9, nesterov=True, fused=True)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Use ``value``, times each group's own scale, for the next step."""
-    for group in optimizer.param_groups:
-        group["lr"] = value * group.get("scale", 1.0)

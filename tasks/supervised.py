@@ -8,7 +8,7 @@ green, blue, then a channel for each of the suite's sensors (`bench.frames`).
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,13 +21,17 @@ from torch import Tensor, nn, optim
 
 from bench.contracts import Context, Model, PluginConfig, Progress, Score, State, Task
 from bench.errors import DataError, UsageError
-from bench.frames import Frames, channel_count
+from bench.frames import Frames, channel_count, to_device
+from bench.graphs import Replayed
 from bench.learning import Learner, Targets
+from bench.rates import set_rate
 from bench.samples import ImageSet
 from bench.seeds import derive
 from bench.training import Batches, autocast, evaluating, memory_layout, step_generator, train
-from tasks.optimization import Kind, Schedule, grouped_optimizer, learning_rate_factor, set_learning_rate
+from tasks.optimization import Kind, Schedule, grouped_optimizer, learning_rate_factor
 
+IMAGES = "images"
+"""The images' name among the inputs of a training step, beside those of the targets."""
 Arrays = Mapping[str, NDArray[Any]]
 """Predictions or targets of a whole set by name, first dimension the image."""
 
@@ -80,6 +84,8 @@ class SupervisedTask(Task):
     """A task of one network and one loss. Four required methods; every arm goes through `train` or `learner`."""
 
     predict_batch: ClassVar[int] = 32
+    capturable: ClassVar[bool] = False
+    """Whether `losses` holds to the rules of `bench.graphs`: then training is captured on CUDA."""
 
     class Config(PluginConfig):
         """Training, shared by all models; a model's own options go first.
@@ -131,12 +137,9 @@ class SupervisedTask(Task):
         batches, clip = Batches(len(data), learner.batch_size, context.seed), self.config.gradient_clip
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
-        def step(i: int) -> dict[str, Tensor]:
-            indices = batches.indices(i)
-            images, labels = self.augment(
-                frames.batch(indices), pick(targets, indices), step_generator(context.seed, "augment", i)
-            )
-            learner.schedule(optimizer, i)
+        def compute(inputs: Mapping[str, Tensor], _: Hashable) -> dict[str, Tensor]:
+            labels = dict(inputs)
+            images = labels.pop(IMAGES)
             with autocast(context):
                 losses = learner.losses(learner.outputs(images), labels)
             optimizer.zero_grad(set_to_none=True)
@@ -145,6 +148,16 @@ class SupervisedTask(Task):
                 nn.utils.clip_grad_norm_(parameters, clip)
             optimizer.step()
             return {name: loss.detach() for name, loss in losses.items()}
+
+        replayed = Replayed(compute, context.device, learner.capturable)
+
+        def step(i: int) -> Mapping[str, Tensor]:
+            indices = batches.indices(i)
+            images, labels = self.augment(
+                frames.batch(indices), pick(targets, indices), step_generator(context.seed, "augment", i)
+            )
+            learner.schedule(optimizer, i)
+            return replayed({**labels, IMAGES: images})
 
         learner.network.train()
         train(
@@ -221,6 +234,7 @@ class SupervisedLearner(Learner):
         self.steps = int(self._option("steps"))
         self.batch_size = int(self._option("batch_size"))
         self.gradient_clip = float(task.config.gradient_clip)
+        self.capturable = task.capturable and task.config.optimizer != "sgd"
 
     def _option(self, name: str) -> Any:
         own = getattr(self._model.config, name)
@@ -262,7 +276,7 @@ class SupervisedLearner(Learner):
         """See `Learner.schedule`."""
         config = self._task.config
         factor = learning_rate_factor(step, self.steps, config.schedule, config.warmup)
-        set_learning_rate(optimizer, float(self._option("learning_rate")) * factor)
+        set_rate(optimizer, float(self._option("learning_rate")) * factor)
 
     def state(self) -> State:
         """See `Learner.state`."""
@@ -275,4 +289,4 @@ class SupervisedLearner(Learner):
 def pick(targets: Targets, indices: Iterable[int]) -> dict[str, Tensor]:
     """The targets of a batch."""
     chosen = list(indices)
-    return {name: value[torch.as_tensor(chosen, device=value.device)] for name, value in targets.items()}
+    return {name: value[to_device(chosen, value.device)] for name, value in targets.items()}

@@ -51,6 +51,7 @@ class Avoidance(SupervisedTask):
         "direction_accuracy": True, "distance_error": False, "metres_flown": True, "collision_rate": False,
     }  # fmt: skip
     headline = "direction_accuracy"
+    capturable = True
     needs = frozenset({"vectors"})
 
     class Config(SupervisedTask.Config):

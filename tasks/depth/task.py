@@ -37,6 +37,7 @@ class Depth(SupervisedTask):
     score_version = 1
     metrics: ClassVar[Mapping[str, bool]] = METRICS
     headline = "abs_rel"
+    capturable = True
     needs = frozenset({"depth"})
 
     class Config(SupervisedTask.Config):

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bench.contracts import Context, PluginConfig, Progress, Score, State, Task
+from bench.rates import set_rate
 from bench.samples import ImageSet
 from bench.seeds import derive
 from bench.showing import Showing, TaskPicture
@@ -24,7 +25,7 @@ from tasks.detection.evaluation import coco_scores
 from tasks.detection.model import DetectionModel, Detections, Limits
 from tasks.detection.pictures import detection_pictures
 from tasks.detection.resampling import resampled_scores
-from tasks.optimization import Schedule, learning_rate_factor, make_optimizer, set_learning_rate
+from tasks.optimization import Schedule, learning_rate_factor, make_optimizer
 
 
 class Detection(Task):
@@ -82,7 +83,7 @@ class Detection(Task):
             generator = step_generator(context.seed, "flip", i)
             inputs, targets = images.batch(batches.indices(i), config.flip, generator)
             factor = learning_rate_factor(i, options["steps"], config.schedule, config.warmup)
-            set_learning_rate(optimizer, options["learning_rate"] * factor)
+            set_rate(optimizer, options["learning_rate"] * factor)
             with autocast(context):
                 losses = model.loss(module, inputs, targets)
             optimizer.zero_grad(set_to_none=True)

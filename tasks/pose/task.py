@@ -39,6 +39,7 @@ class Pose(SupervisedTask):
     score_version = 1
     metrics: ClassVar[Mapping[str, bool]] = {"accuracy": True, "angle_error": False}
     headline = "accuracy"
+    capturable = True
     needs = frozenset({"boxes"})
     predict_batch = 64
 

@@ -42,6 +42,7 @@ class Segmentation(SupervisedTask):
     score_version = 1
     metrics: ClassVar[Mapping[str, bool]] = {"mIoU": True, "pixel_accuracy": True, "IoU": True}
     headline = "mIoU"
+    capturable = True
     needs = frozenset({"semantic"})
 
     class Config(SupervisedTask.Config):

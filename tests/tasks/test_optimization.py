@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.optimization import learning_rate_factor, make_optimizer, set_learning_rate
+from bench.rates import set_rate
+from tasks.optimization import learning_rate_factor, make_optimizer
 
 
 def test_one_cycle() -> None:
@@ -39,7 +40,7 @@ def test_only_matrices_decay(kind: str) -> None:
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     before = {name: value.clone() for name, value in module.named_parameters()}
     optimizer = make_optimizer(module, kind, 1.0, 0.1)  # type: ignore[arg-type]
-    set_learning_rate(optimizer, 0.5)
+    set_rate(optimizer, 0.5)
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
