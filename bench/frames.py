@@ -41,7 +41,7 @@ class Kept:
     def take(self, indices: Sequence[int]) -> Tensor:
         """The rows of ``indices``, on the device."""
         chosen = self._values.index_select(0, to_device(list(indices), self._values.device))
-        if chosen.device == self._device:
+        if chosen.device.type == self._device.type:
             return chosen
         return chosen.pin_memory().to(self._device, non_blocking=True)
 

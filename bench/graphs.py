@@ -9,13 +9,13 @@ device are fine: a replay draws what a step computed as usual would draw after t
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
-
-from bench.errors import UsageError
 
 Losses = Mapping[str, Tensor]
 Compute = Callable[[Mapping[str, Tensor], Hashable], Losses]
@@ -42,7 +42,7 @@ class Replayed:
         self._capture = cuda and capture and os.environ.get(SWITCH, "1") != "0"
         self._seen: Counter[Hashable] = Counter()
         self._captured: dict[Hashable, _Captured] = {}
-        self._pool: tuple[int, int] | None = None
+        self._pool: Any = None
         self._stream: torch.cuda.Stream | None = None
         if cuda:
             # All steps have the same shapes, so that it pays to try which algorithm is fastest.
@@ -65,8 +65,15 @@ class Replayed:
             self._seen[variant] += 1
             if self._seen[variant] <= WARM:
                 return self._as_usual(inputs, variant)
-            captured = self._captured[variant] = _Captured(inputs, self._device)
-            self._pool = captured.record(self._compute, variant, self._side_stream(), self._pool)
+            captured = _Captured(inputs, self._device)
+            try:
+                self._pool = captured.record(self._compute, variant, self._side_stream(), self._pool)
+            except RuntimeError as error:
+                # Nothing of the step was computed yet, so it is done as usual, and so are all that follow.
+                warnings.warn(f"a step cannot be captured on CUDA and runs slower: {_first_line(error)}", stacklevel=2)
+                self._capture = False
+                return self(inputs, variant)
+            self._captured[variant] = captured
         return captured(inputs)
 
     def _side_stream(self) -> torch.cuda.Stream:
@@ -94,16 +101,16 @@ class _Captured:
         self._losses: Losses = {}
 
     def record(
-        self, compute: Compute, variant: Hashable, stream: torch.cuda.Stream, pool: tuple[int, int] | None
-    ) -> tuple[int, int]:
-        """Capture; nothing is computed yet. Returns the memory pool, which all variants share: they take turns."""
+        self, compute: Compute, variant: Hashable, stream: torch.cuda.Stream, pool: Any
+    ) -> Any:
+        """Capture; nothing is computed yet. Returns the memory pool, which all variants share: they take turns.
+
+        Raises:
+            RuntimeError: the step does something that cannot be captured.
+        """
         # Other threads may go on using the device meanwhile: only this one's calls belong to the capture.
-        try:
-            with torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-                self._losses = compute(self._inputs, variant)
-        except RuntimeError as error:
-            what = str(error).splitlines()[0]
-            raise UsageError(f"the step cannot be captured on CUDA ({what}); set {SWITCH}=0 to run without") from error
+        with torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+            self._losses = compute(self._inputs, variant)
         return self._graph.pool()
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Losses:
@@ -113,3 +120,7 @@ class _Captured:
             kept.copy_(value.pin_memory() if value.device.type == "cpu" else value, non_blocking=True)
         self._graph.replay()
         return self._losses
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
