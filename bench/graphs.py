@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,7 +43,7 @@ class Replayed:
         self._capture = cuda and capture and os.environ.get(SWITCH, "1") != "0"
         self._seen: Counter[Hashable] = Counter()
         self._captured: dict[Hashable, _Captured] = {}
-        self._pool: tuple[int, int] | None = None
+        self._pool: Any = None
         self._stream: torch.cuda.Stream | None = None
         if cuda:
             # All steps have the same shapes, so that it pays to try which algorithm is fastest.
@@ -71,7 +72,7 @@ class Replayed:
 
     def _side_stream(self) -> torch.cuda.Stream:
         if self._stream is None:
-            self._stream = torch.cuda.Stream(self._device)
+            self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         return self._stream
 
     def _as_usual(self, inputs: Mapping[str, Tensor], variant: Hashable) -> Losses:
@@ -94,8 +95,8 @@ class _Captured:
         self._losses: Losses = {}
 
     def record(
-        self, compute: Compute, variant: Hashable, stream: torch.cuda.Stream, pool: tuple[int, int] | None
-    ) -> tuple[int, int]:
+        self, compute: Compute, variant: Hashable, stream: torch.cuda.Stream, pool: Any
+    ) -> Any:
         """Capture; nothing is computed yet. Returns the memory pool, which all variants share: they take turns."""
         # Other threads may go on using the device meanwhile: only this one's calls belong to the capture.
         try:
