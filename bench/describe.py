@@ -7,12 +7,13 @@ all plug-in sources, the installed packages and the raw configuration, so any ed
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ from pydantic import ValidationError
 from bench import plugins
 from bench.contracts import Task
 from bench.errors import UsageError
-from bench.keys import key_of
+from bench.keys import Part, key_of
 from bench.suite import explain
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Description:
     """Identity of a configured plug-in (name, version, full config), its facts, and why it cannot run here.
 
@@ -41,18 +42,26 @@ class Description:
     facts: dict[str, Any]
     paths: list[str] = field(default_factory=list)
 
-    @property
-    def identity(self) -> dict[str, Any]:
+    @cached_property
+    def identity(self) -> Part:
         """What enters a stage's key. Paths never do: the plug-in gives a fingerprint of the files instead."""
         config = {key: value for key, value in self.config.items() if key not in self.paths}
-        return {"name": self.name, "version": self.version, "config": config}
+        return Part(name=self.name, version=self.version, config=config)
 
 
 @cache
 def _environment() -> str:
     """Digest of plug-in sources and installed packages."""
-    names = sorted(f"{d.name}=={d.version}" for d in importlib.metadata.distributions())
-    return hashlib.sha256((plugins.source_digest() + "\n".join(names)).encode()).hexdigest()
+    return hashlib.sha256((plugins.source_digest() + "\n".join(_installed())).encode()).hexdigest()
+
+
+def _installed() -> list[str]:
+    """Folders of package metadata, which are named after package and version; opening each would take a second."""
+    found: set[str] = set()
+    for folder in sys.path:
+        with suppress(OSError):
+            found |= {path.name for path in Path(folder or ".").iterdir() if path.name.endswith((".dist-info", ".egg-info"))}
+    return sorted(found)
 
 
 def construct(kind: plugins.Kind, name: str, config: Mapping[str, Any]) -> Any:

@@ -41,9 +41,14 @@ def estimate(
     return found
 
 
-def why(stage: Stage, history: Sequence[Mapping[str, Any]]) -> str:
-    """Why a stage is to be computed: never done before, or what differs from the last one of the same label."""
-    before = next((entry for entry in reversed(history) if entry.get("label") == stage.label), None)
+def latest(history: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The last entry of each label."""
+    return {str(entry.get("label")): entry for entry in history}
+
+
+def why(stage: Stage, last: Mapping[str, Mapping[str, Any]]) -> str:
+    """Why a stage is to be computed: never done before, or what differs from its label's entry in `latest`."""
+    before = last.get(stage.label)
     if before is None:
         return "new"
     old, new = leaves(before.get("spec", {})), leaves(stage.spec)

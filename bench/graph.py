@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from bench.arms import Arm
@@ -34,9 +35,9 @@ class Stage:
     inputs: dict[str, str] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """sha256 of the canonical spec."""
+        """sha256 of the canonical spec, which nobody changes afterwards."""
         return key_of(self.spec)
 
 
@@ -95,4 +96,6 @@ class Plan:
 
     def add(self, stage: Stage) -> str:
         """Add a stage once; return its key."""
-        return self.stages.setdefault(stage.key, stage).key
+        key = stage.key
+        self.stages.setdefault(key, stage)
+        return key

@@ -72,6 +72,9 @@ class _Builder:
         self.plan = Plan(suite, task, described, described.facts["real_kind"])
         self.world_config = world_config
         self.fingerprints: dict[str, str] = {}
+        self.fits: dict[tuple[str, int, str], str] = {}
+        self.refines: dict[tuple[str, int], tuple[str, int, tuple[str, ...]]] = {}
+        """What `_fitted` and `_refined` returned: many arms rest on one refiner."""
         for key, metric in [("metric", suite.metric), *(("also", metric) for metric in suite.also)]:
             if metric and metric not in task.facts["metrics"]:
                 raise UsageError(f"{key}: unknown '{metric}'{did_you_mean(metric, task.facts['metrics'])}")
@@ -157,7 +160,7 @@ class _Builder:
         defaults = type(self.world.config)().model_dump(mode="json") if self.world.options_of else {}
         other = {name for name, of in self.world.options_of.items() if of != domain}
         whole = {k: defaults[k] if k in other else value for k, value in self.plan.world.config.items()}
-        identity = self.plan.world.identity
+        identity = dict(self.plan.world.identity)
         identity["config"] = {name: whole[name] for name in identity["config"]}
         spec = {
             "stage": "render",
@@ -177,6 +180,8 @@ class _Builder:
 
     def _fitted(self, name: str, replicate: int, model: str = "") -> str:
         """The stage that trains a refiner, together with ``model`` where one is given; returns its key."""
+        if (name, replicate, model) in self.fits:
+            return self.fits[name, replicate, model]
         refiner, inputs = self.plan.refiners[name], {"synthetic": self.synthetic[0], "real": self.real[0]}
         spec = self._spec("fit", refiner, replicate, inputs) | self._files(name)
         plugin = ["refiner", refiner.name, refiner.config]
@@ -188,16 +193,17 @@ class _Builder:
             run |= {"model": ["model", model, described.config], "task": ["task", task.name, task.config]}
             run["train_seed"] = spec["train_seed"] = self._seed("train", replicate)
             label = f"fit {name} with {model} #{replicate}"
-        return self.plan.add(Stage("fit", label, spec, inputs, run))
+        return self.fits.setdefault((name, replicate, model), self.plan.add(Stage("fit", label, spec, inputs, run)))
 
     def _refined(self, arm: Arm, replicate: int) -> tuple[str, int, tuple[str, ...]]:
         """Stages that make the refined set; returns its key, its number of images, and the keys that it cost.
 
         A refiner with a task network is trained with the first model of the suite; `separate` arms leave it out.
         """
-        name = arm.source
+        name, label = arm.source, set_name(arm)
+        if (label, replicate) in self.refines:
+            return self.refines[label, replicate]
         refiner, inputs, keys = self.plan.refiners[name], {"synthetic": self.synthetic[0]}, []
-        label = set_name(arm)
         run = {"plugin": ["refiner", refiner.name, refiner.config], "source": refiner.source, "name": label}
         if refiner.facts["trained"]:
             alone = arm.family == "separate" or not refiner.facts["joint"]
@@ -205,7 +211,8 @@ class _Builder:
             inputs["fit"] = keys[0]
         spec = self._spec("refine", refiner, replicate, inputs) | self._files(name)
         keys.append(self.plan.add(Stage("refine", f"refine with {label} #{replicate}", spec, inputs, run)))
-        return keys[-1], self.synthetic[1] * refiner.facts["copies"], tuple(keys)
+        made = keys[-1], self.synthetic[1] * refiner.facts["copies"], tuple(keys)
+        return self.refines.setdefault((label, replicate), made)
 
     def _spec(self, stage: Kind, plugin: Description, replicate: int, inputs: dict[str, str]) -> dict[str, Any]:
         return {

@@ -48,8 +48,10 @@ def measure(plan: Plan, sets: Sequence[SetOf], samples: int, real: tuple[str, in
     # The same samples of every set, so that a set and the unrefined one compare image by image.
     images = {"first": samples, "count": min(chosen.images, samples), "seed": seed}
     against = {"first": real[1], "count": min(chosen.images, real[1]), "seed": seed}
+    model = plan.suite.models[0]
+    judges = {cell.replicate: cell for cell in plan.cells if cell.model == model and str(cell.arm) == "real"}
     for one in sets:
-        score_key, skip = _labels(plan, one, images)
+        score_key, skip = _labels(plan, one, judges.get(one.replicate), images)
         realism = {}
         for name in chosen.features:
             if reason := EXTRACTORS[name].skip():
@@ -59,11 +61,10 @@ def measure(plan: Plan, sets: Sequence[SetOf], samples: int, real: tuple[str, in
         plan.quality.append(Quality(one.arm, one.replicate, one.key, score_key, skip, realism))
 
 
-def _labels(plan: Plan, one: SetOf, images: dict[str, Any]) -> tuple[str, str]:
-    """The score stage of the set's labels, or "" and why there is none."""
-    model = plan.suite.models[0]
-    cell = next((c for c in plan.cells if (c.model, str(c.arm), c.replicate) == (model, "real", one.replicate)), None)
+def _labels(plan: Plan, one: SetOf, cell: Cell | None, images: dict[str, Any]) -> tuple[str, str]:
+    """The score stage of the set's labels by the real arm's model (``cell``), or "" and why there is none."""
     if cell is None or cell.skip:
+        model = plan.suite.models[0]
         return "", cell.skip if cell else f"no {model} trained on real images in this run; add the arm real"
     return _scored(plan, one, cell, images), ""
 

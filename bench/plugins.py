@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import re
 import sys
 import warnings
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ Kind = Literal["refiner", "task", "model", "world"]
 _PACKAGES: dict[Kind, str] = {"refiner": "refiners", "task": "tasks", "model": "tasks", "world": "bench.worlds"}
 _FOREIGN = "bench_plugin_"
 _extra_files: list[Path] = []
+_SIGNS = (re.compile(r"\bname\b[^\n]*="), re.compile(r"\bversion\b[^\n]*="))
+"""What a file must have somewhere if a class in it sets both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,10 @@ def _constants(body: list[ast.stmt]) -> dict[str, Any]:
 def classes_in(path: Path, module: str) -> list[Found]:
     """Plug-in classes that a file defines, found by reading its syntax tree; a file with errors defines none."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if not all(sign.search(text) for sign in _SIGNS):
+            return []  # most files; their syntax trees would take half a second
+        tree = ast.parse(text)
     except (SyntaxError, UnicodeDecodeError, OSError):
         return []
     found = []

@@ -36,6 +36,10 @@ def run_stage(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
     Raises:
         BenchError: one line for bad data, divergence, and the like; nothing is committed then.
     """
+    if context.device.startswith("cuda"):
+        from bench.graphs import choose_algorithms
+
+        choose_algorithms(context.device, repeatable=True)  # a refiner's fit changes it, and a worker lives longer
     return _FUNCTIONS[stage.kind](stage, store, replace(context, sensors=stage.spec.get("sensors", {})))
 
 

@@ -125,11 +125,13 @@ class PixelDaStep:
         inputs = {"source": batch.source, "target": batch.target, "noise": noise}
         if batch.mask is not None:
             inputs["mask"] = batch.mask
-        return self._replayed(inputs | {LABEL + name: value for name, value in (targets or {}).items()})
+        labels = {LABEL + name: value for name, value in (targets or {}).items()}
+        return self._replayed(inputs | labels, targets is not None)
 
-    def _compute(self, inputs: Mapping[str, Tensor], _: Hashable) -> dict[str, Tensor]:
+    def _compute(self, inputs: Mapping[str, Tensor], labelled: Hashable) -> dict[str, Tensor]:
         batch = AdaptationBatch(inputs["source"], inputs["target"], inputs.get("mask"), ())
-        targets = {name.removeprefix(LABEL): v for name, v in inputs.items() if name.startswith(LABEL)} or None
+        found = {name.removeprefix(LABEL): v for name, v in inputs.items() if name.startswith(LABEL)}
+        targets = found if labelled else None
         with autocast(self.context):
             adapted = self.generator(batch.source, inputs["noise"])
         losses = self.discriminator_step(batch, adapted.detach(), targets)

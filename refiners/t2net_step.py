@@ -10,7 +10,7 @@ all losses gives the same gradients, because only the losses of f(G(x)) reach tw
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -144,16 +144,16 @@ class T2NetStep:
         self._set_rates(step)
         moves = self._pool.decide(len(batch.synthetic), step_generator(self.context.seed, "pool", step))
         inputs = {"synthetic": batch.synthetic, "real": batch.real, "moves": moves}
-        if batch.targets is not None:
-            inputs |= {TARGET + name: value for name, value in batch.targets.items()}
-        return self._replayed(inputs, step % self.config.discriminator_every == 0)
+        inputs |= {TARGET + name: value for name, value in (batch.targets or {}).items()}
+        return self._replayed(inputs, (step % self.config.discriminator_every == 0, batch.targets is not None))
 
-    def _compute(self, inputs: Mapping[str, Tensor], active: Hashable) -> dict[str, Tensor]:
-        """One step; the discriminators' optimizer steps too where ``active``."""
+    def _compute(self, inputs: Mapping[str, Tensor], variant: Any) -> dict[str, Tensor]:
+        """One step; the variant says whether the discriminators' optimizer steps too, and whether there are labels."""
+        active, labelled = variant
         targets = {name.removeprefix(TARGET): v for name, v in inputs.items() if name.startswith(TARGET)}
-        batch = T2NetBatch(inputs["synthetic"], inputs["real"], targets or None)
+        batch = T2NetBatch(inputs["synthetic"], inputs["real"], targets if labelled else None)
         losses, made = self._generator_step(batch)
-        return losses | self._discriminator_step(bool(active), batch.real[:, :3], made, inputs["moves"])
+        return losses | self._discriminator_step(active, batch.real[:, :3], made, inputs["moves"])
 
     def _set_rates(self, step: int) -> None:
         config = self.config

@@ -149,7 +149,7 @@ class SupervisedTask(Task):
             optimizer.step()
             return {name: loss.detach() for name, loss in losses.items()}
 
-        replayed = Replayed(compute, context.device, learner.capturable)
+        replayed = Replayed(compute, context.device, learner.capturable, repeatable=True)
 
         def step(i: int) -> Mapping[str, Tensor]:
             indices = batches.indices(i)

@@ -106,6 +106,18 @@ def test_predictions_do_not_depend_on_the_device(name: str, labelled: ImageSet, 
         assert value == pytest.approx(found[1][metric], rel=0.02, abs=0.02, nan_ok=True), metric
 
 
+@pytest.mark.parametrize("name", ["dsn", "fan-net", "resnet-pose", "mnist-tower"])
+def test_the_same_training_gives_the_same_weights(name: str, labelled: ImageSet, tmp_path: Path) -> None:
+    """Else the control is not 0 on a GPU. Networks that enlarge bilinearly are left out: that adds up in any order."""
+    task, model = task_of(name, steps=40)
+    states = []
+    for attempt in ("first", "second"):
+        folder = tmp_path / attempt
+        folder.mkdir()
+        states.append(task.train(model, labelled, Context(3, folder, device="cuda")))
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
 class Killed(BaseException):
     """As the process's end: no `except Exception` holds it."""
 

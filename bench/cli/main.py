@@ -57,15 +57,23 @@ class _Parser(argparse.ArgumentParser):
         return sorted(set(found))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser with every verb; importing it imports no torch."""
+def build_parser(arguments: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """The parser; importing it imports no torch.
+
+    Every verb is there, with all its options where ``arguments`` begin with it or are not given: reading the options of
+    verbs that nobody asked for costs more time than ``--help`` has.
+    """
+    asked = next((a for a in arguments if not a.startswith("-")), "") if arguments is not None else None
     parser = _Parser(
         prog="python -m bench", description="Does refining synthetic images make my model better on photographs?"
     )
     parser.add_argument("--version", action="version", version=f"refiner-bench {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for verb in VERBS:
-        importlib.import_module(f"bench.cli.{verb}").register(verbs)
+    for verb, text in VERBS.items():
+        if asked is None or verb == asked:
+            importlib.import_module(f"bench.cli.{verb}").register(verbs)
+        else:
+            verbs.add_parser(verb, help=text)
     for sub in verbs.choices.values():
         sub.add_argument("--traceback", action="store_true", help="show the whole traceback of an error")
     return parser
@@ -75,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code (0 ok, 1 regression, 2 usage, 3 incomplete, 4 not comparable)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = build_parser().parse_args(arguments)
+        args = build_parser(arguments).parse_args(arguments)
         args.command_line = arguments
         return int(args.run(args))
     except BenchError as error:

@@ -7,11 +7,13 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench import plugins
 from bench.errors import UsageError
-from bench.store import Store
-from bench.suite import Suite, load_suite
+
+if TYPE_CHECKING:
+    from bench.store import Store
+    from bench.suite import Suite
 
 
 def add_suite_options(parser: argparse.ArgumentParser) -> None:
@@ -55,11 +57,16 @@ def add_store_options(parser: argparse.ArgumentParser) -> None:
 
 def open_store(args: argparse.Namespace) -> Store:
     """The store that ``--store``, the environment or the default names."""
+    from bench.store import Store
+
     return Store(args.store or Path(os.environ.get("BENCH_STORE") or Path("runs") / "store"))
 
 
 def open_suite(args: argparse.Namespace) -> Suite:
     """Load plug-in files, then the suite that the options resolve to."""
+    from bench import plugins
+    from bench.suite import load_suite
+
     for file in args.plugin:
         plugins.add_file(file)
     settings: Sequence[str] = args.settings

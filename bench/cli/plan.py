@@ -20,22 +20,23 @@ def register(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan; nothing runs."""
-    from bench.estimates import estimate, why
+    from bench.estimates import estimate, latest, why
     from bench.plan import Only, build_plan
 
     store, suite = open_store(args), open_suite(args)
     plan = build_plan(suite, Only.parse(args.only, suite), store.root / "descriptions")
     history = store.history()
-    missing = [stage for key, stage in plan.stages.items() if not store.has(key)]
-    expected = estimate(plan, missing, history)
+    present = {key for key in plan.stages if store.has(key)}
+    missing = [stage for key, stage in plan.stages.items() if key not in present]
+    expected, last = estimate(plan, missing, history), latest(history)
     entries: list[dict[str, Any]] = []
     for key, stage in plan.stages.items():
-        cached = store.has(key)
+        cached = key in present
         seconds, size = expected.get(key, (None, None))
         if cached:
             meta = store.meta(key)
             seconds, size = 0.0, int(meta["bytes"])
-        reason = _cached_reason(stage.run.get("source", ""), meta) if cached else why(stage, history)
+        reason = _cached_reason(stage.run.get("source", ""), meta) if cached else why(stage, last)
         entries.append(
             {
                 "stage": stage.label,

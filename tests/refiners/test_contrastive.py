@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from refiners.contrastive import PatchSampler, encode, patch_nce_loss, tap_channels, tap_indices
+from refiners.contrastive import PatchSampler, encode, patch_nce_loss, tap_channels, tap_indices, tap_positions
 from refiners.networks import ResnetGenerator
 
 
@@ -47,9 +47,9 @@ def test_keys_are_constants_and_images_do_not_mix() -> None:
     ("blocks", "halvings", "kinds", "channels"),
     [
         # The paper's five layers: RGB pixels, first and second stride-2 convolution, first and fifth residual block.
-        (9, 2, ["", "Conv2d", "Conv2d", "ResidualBlock", "ResidualBlock"], [3, 8, 16, 16, 16]),
-        (1, 1, ["", "Conv2d", "ResidualBlock"], [3, 8, 8]),
-        (0, 2, ["", "Conv2d", "Conv2d"], [3, 8, 16]),
+        (9, 2, ["", "NormalisedConv2d", "NormalisedConv2d", "ResidualBlock", "ResidualBlock"], [3, 8, 16, 16, 16]),
+        (1, 1, ["", "NormalisedConv2d", "ResidualBlock"], [3, 8, 8]),
+        (0, 2, ["", "NormalisedConv2d", "NormalisedConv2d"], [3, 8, 16]),
     ],
 )
 def test_tapped_layers(blocks: int, halvings: int, kinds: list[str], channels: list[int]) -> None:
@@ -75,10 +75,17 @@ def test_features_and_translation_share_one_pass() -> None:
     assert all(torch.equal(a, b) for a, b in zip(features, encode(network, image)[0], strict=True))
 
 
+@pytest.mark.parametrize(("blocks", "halvings", "size"), [(9, 2, (32, 48)), (1, 3, (40, 24)), (0, 0, (5, 7))])
+def test_positions_are_those_of_the_features(blocks: int, halvings: int, size: tuple[int, int]) -> None:
+    network = ResnetGenerator(2, blocks, halvings)
+    features, _ = encode(network, torch.rand(1, 3, *size))
+    assert tap_positions(network, *size) == [feature.shape[2] * feature.shape[3] for feature in features]
+
+
 def test_patches_are_distinct_places_and_unit_vectors() -> None:
     sampler = PatchSampler([3, 8], width=6, patches=10)
     features = [torch.randn(2, 3, 4, 4), torch.randn(2, 8, 2, 2)]
-    places = sampler.places(features)
+    places = sampler.places([feature.shape[2] * feature.shape[3] for feature in features])
     assert [len(set(place.tolist())) for place in places] == [10, 4]  # the second layer has only four places
     assert all(int(place.max()) < count for place, count in zip(places, (16, 4), strict=True))
     embedded = sampler(features, places)

@@ -19,7 +19,7 @@ from bench.contracts import Context, Progress
 from bench.errors import DataError, DivergedError, UsageError
 from bench.plugins import find
 from bench.samples import ImageSet
-from refiners.contrastive import encode, patch_nce_loss
+from refiners.contrastive import encode, patch_nce_loss, tap_positions
 from refiners.crops import Batch
 from refiners.cut import Cut, CutConfig, CutStep
 
@@ -92,13 +92,13 @@ def test_flip_equivariance_compares_at_the_mirrored_place(context: Context) -> N
             if parameter.ndim == 4:
                 parameter.copy_((parameter + parameter.flip(-1)) * 5)
     image = torch.rand(1, 3, 16, 16) * 2 - 1
-    found = []
+    found, places = [], step.sampler.places(tap_positions(step.to_real, 16, 16))
     for mirrored in (False, True):
-        keys, translated = step._translate(image, 1, mirrored)
-        found.append(step._contrast(keys, translated, 1, mirrored)["contrast_synthetic"].item())
+        keys, translated = step._translate(image, None, 1, mirrored)
+        found.append(step._contrast(keys, translated, places, 1, mirrored)["contrast_synthetic"].item())
     assert found[1] == pytest.approx(found[0], rel=1e-4)
-    keys, _ = step._translate(image, 1, False)
-    assert step._contrast(keys, translated, 1, False)["contrast_synthetic"].item() > 1.05 * found[0]
+    keys, _ = step._translate(image, None, 1, False)
+    assert step._contrast(keys, translated, places, 1, False)["contrast_synthetic"].item() > 1.05 * found[0]
 
 
 def test_killed_and_resumed_ends_in_the_same_bytes(
