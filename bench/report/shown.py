@@ -76,9 +76,11 @@ def runs(baselines: Path) -> list[Run]:
 def headline(found: Sequence[Run]) -> str:
     """One row a run and model with refined arms: what plain renders reach, and what others gain over it.
 
-    The highest of several arms looks better than it is; the page that carries the table has to say so.
+    The highest of several arms looks better than it is; the page that carries the table has to say so. A run that asks
+    how steady its arms are (``spread``) is no answer to that question and is left out.
     """
-    return HEAD + "".join(_line(run, model) for run in found for model in run.suite["models"])
+    asked = [run for run in found if not run.suite.get("spread")]
+    return HEAD + "".join(_line(run, model) for run in asked for model in run.suite["models"])
 
 
 def _line(run: Run, model: str) -> str:
@@ -94,6 +96,8 @@ def _line(run: Run, model: str) -> str:
         return ""
     kind: RealKind = "photographs" if reference["real_kind"] == "photographs" else "stand-in"
     name = run.suite["name"] + (f"/{run.suite['variant']}" if run.suite.get("variant") else "")
+    if run.suite["profile"] != "quick":
+        name += f" (`{run.suite['profile']}`)"
     cells = [
         f"{name}, {metric}", real_label(kind), model, reference["n"], numbers.plain(float(reference["mean"])),
         _best([row for row in refined if row["refiner"] in plain], numbers),

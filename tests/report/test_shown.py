@@ -69,6 +69,20 @@ def test_the_headline_has_a_row_a_model_and_the_best_of_each_kind(checkout: Path
     ]
 
 
+def test_another_profile_is_named_and_a_run_about_steadiness_is_left_out(checkout: Path) -> None:
+    baselines = checkout / "results" / "baselines"
+    for name, more in (("large", ""), ("steady", "spread = true\n")):
+        folder = baselines / f"shop-{name}"
+        folder.mkdir()
+        suite = (baselines / "shop-quick" / "suite.toml").read_text().replace('"quick"', f'"{name}"')
+        (folder / "suite.toml").write_text(more + suite)
+        (folder / "table.csv").write_text(f"{COLUMNS}\n{ROWS}")
+    text = filled((checkout / "page.md").read_text(), baselines)
+    assert [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| shop")] == [
+        "| shop (`large`), score", "| shop, score",
+    ]  # fmt: skip
+
+
 def test_the_tables_of_models_are_taken_and_nothing_else(checkout: Path) -> None:
     text = filled((checkout / "page.md").read_text(), checkout / "results" / "baselines")
     body = text.split("<!-- table: shop-quick -->\n")[1]
