@@ -12,22 +12,12 @@ from typing import Any
 
 from bench.contracts import Progress
 from bench.engines.local import Event
-from bench.estimates import family
+from bench.estimates import duration, family
 from bench.graph import Stage
 
 QUIET_SECONDS = 30.0
 TRUSTED_SECONDS = 10.0
 """From so many foreseen seconds on, their ratio to the measured ones corrects the estimates."""
-
-
-def duration(seconds: float) -> str:
-    """``4 s``, ``3 min 20 s`` or ``2 h 05 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def describe_progress(progress: Progress) -> str:

@@ -60,7 +60,8 @@ def _installed() -> list[str]:
     found: set[str] = set()
     for folder in sys.path:
         with suppress(OSError):
-            found |= {path.name for path in Path(folder or ".").iterdir() if path.name.endswith((".dist-info", ".egg-info"))}
+            names = (path.name for path in Path(folder or ".").iterdir())
+            found |= {name for name in names if name.endswith((".dist-info", ".egg-info"))}
     return sorted(found)
 
 

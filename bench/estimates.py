@@ -10,6 +10,16 @@ from bench.graph import Plan, Stage
 from bench.keys import leaves
 
 
+def duration(seconds: float) -> str:
+    """``4 s``, ``3 min 20 s`` or ``2 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
 def family(spec: Mapping[str, Any]) -> str:
     """What kind of work a stage is: ``fit/<refiner>``, ``train/<model>``, ``score/<task>``."""
     return f"{spec.get('stage')}/{spec.get('plugin', {}).get('name', spec.get('task', ''))}"
@@ -29,16 +39,28 @@ def estimate(
     for entry in history:
         spec = entry.get("spec", {})
         exact.setdefault((family(spec), _work(spec)), []).append((float(entry["seconds"]), int(entry.get("bytes", 0))))
+    costs: dict[tuple[str, int, int] | str, tuple[float, int] | None] = {}
     found: dict[str, tuple[float, int]] = {}
     for stage in missing:
-        seen = exact.get((family(stage.spec), _work(stage.spec)))
-        if seen:
-            found[stage.key] = (median(s for s, _ in seen), int(median(b for _, b in seen)))
-        elif family(stage.spec) in plan.suite.estimates:
-            found[stage.key] = (plan.suite.estimates[family(stage.spec)], 0)
-        elif stage.kind in plan.suite.estimates:
-            found[stage.key] = (plan.suite.estimates[stage.kind], 0)
+        spec = stage.spec
+        # Thousands of stages share one plug-in and one task, and then cost the same.
+        alike = (stage.kind, id(spec.get("plugin")), id(spec.get("task"))) if "request" not in spec else stage.key
+        if alike not in costs:
+            costs[alike] = _cost(stage, exact, plan.suite.estimates)
+        cost = costs[alike]
+        if cost is not None:
+            found[stage.key] = cost
     return found
+
+
+def _cost(
+    stage: Stage, exact: Mapping[tuple[str, str], Sequence[tuple[float, int]]], guesses: Mapping[str, float]
+) -> tuple[float, int] | None:
+    kind, seen = family(stage.spec), exact.get((family(stage.spec), _work(stage.spec)))
+    if seen:
+        return median(s for s, _ in seen), int(median(b for _, b in seen))
+    guess = guesses.get(kind, guesses.get(stage.kind))
+    return None if guess is None else (guess, 0)
 
 
 def latest(history: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

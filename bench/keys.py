@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -25,9 +25,18 @@ def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces; raises `TypeError` for anything that JSON does not have."""
     if isinstance(value, Part):
         return value.text
-    if isinstance(value, dict) and any(isinstance(child, Part) for child in value.values()):
-        return "{" + ",".join(f"{_ENCODER.encode(key)}:{canonical(value[key])}" for key in sorted(value)) + "}"
+    if isinstance(value, dict) and any(type(child) is Part for child in value.values()):
+        texts = []
+        for name in sorted(value):
+            child = value[name]
+            texts.append(f"{_name(name)}:{child.text if type(child) is Part else _ENCODER.encode(child)}")
+        return "{" + ",".join(texts) + "}"
     return _ENCODER.encode(value)
+
+
+@cache
+def _name(name: str) -> str:
+    return _ENCODER.encode(name)
 
 
 def key_of(value: Any) -> str:

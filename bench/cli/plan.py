@@ -62,13 +62,15 @@ def _cached_reason(source: str, meta: dict[str, Any]) -> str:
 
 
 def _print(entries: Sequence[dict[str, Any]], skipped: Sequence[tuple[str, str, str]]) -> None:
-    from bench.console import duration
+    from bench.estimates import duration
 
     width = max(len(entry["stage"]) for entry in entries)
+    lines = []
     for entry in entries:
         seconds = "" if entry["state"] == "cached" else "?" if entry["seconds"] is None else duration(entry["seconds"])
         size = "?" if not entry["bytes"] else f"{entry['bytes'] / 2**20:.1f} MiB"
-        print(f"{entry['stage']:<{width}}  {entry['state']:<6}  {seconds:>12}  {size:>10}  {entry['why']}")
+        lines.append(f"{entry['stage']:<{width}}  {entry['state']:<6}  {seconds:>12}  {size:>10}  {entry['why']}")
+    print("\n".join(lines))
     for model, arm, reason in skipped:
         print(f"skipped: {model} on {arm}: {reason}")
     new = [entry for entry in entries if entry["state"] == "new"]

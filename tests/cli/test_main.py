@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -28,10 +28,12 @@ def test_help_imports_no_torch_and_is_quick() -> None:
     )
     best = 9.0
     for _ in range(3):
-        started = time.perf_counter()
+        before = os.times()
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        best = min(best, time.perf_counter() - started)
-    assert best < 1.0
+        after = os.times()  # processor time: other programs share the machine
+        spent = after.children_user + after.children_system - before.children_user - before.children_system
+        best = min(best, spent)
+    assert best < 0.5
     for verb in VERBS:
         assert verb in out
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from bench.worlds.rendering.mesh import F64
 from bench.worlds.rendering.scene import Camera
@@ -58,6 +57,8 @@ class View:
     def quaternion(self) -> F64:
         """(4,) unit quaternion w, x, y, z with w >= 0: object axes to camera axes x right, y down, z forward."""
         right, forward, up = self.turn
+        from scipy.spatial.transform import Rotation  # half a second that planning does without
+
         x, y, z, w = Rotation.from_matrix(np.stack([right, -up, forward])).as_quat()
         return np.array([w, x, y, z]) * (1.0 if w >= 0 else -1.0)
 
