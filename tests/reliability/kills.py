@@ -3,8 +3,8 @@
     python -m tests.reliability.kills --kills 50 --suite digits [--profile smoke] [--seed 1] [--folder DIR]
 
 After every kill each artifact of the store is compared with its sha256, and nothing may lie in ``objects/`` that is no
-whole artifact. When a run has ended before enough kills, another one begins in an empty store. Exit code 1 when anything
-was lost, half-written, computed twice or different.
+whole artifact. When a run has ended before enough kills, another one begins in an empty store. Exit code 1 when
+anything was lost, half-written, computed twice or different.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Bench:
     def files(self) -> dict[str, dict[str, str]]:
         """key -> the sha256 of each file of its artifact."""
         store = Store(self.store)
-        return {key: store.meta(key)["files"] for key in store.keys()}
+        return {key: store.meta(key)["files"] for key in list(store.keys())}
 
 
 def processes(session: int) -> list[int]:
