@@ -24,6 +24,14 @@ def sync_tree(folder: Path) -> None:
         sync(Path(below))
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that they are there after a power cut."""
+    if not folder.exists():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
 def write_whole(path: Path, data: bytes | str, *, durable: bool = True) -> None:
     """Write a file so that readers, and whoever comes after a kill, see the old bytes or the new ones, never a mixture.
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.durable import sync, sync_tree, write_whole
+from bench.durable import make_folder, sync, sync_tree, write_whole
 from bench.errors import DiskError, StoreError
 from bench.lease import Lease
 from bench.reading import leads_out, read_json
@@ -89,13 +89,14 @@ class Store:
         """
         mine = self.root / "work" / f"{key}.{holder}"
         left = sorted([self.work(key), *mine.parent.glob(f"{key}.*")], key=_checkpointed, reverse=True)
-        mine.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(mine.parent)
         for path in left:
             try:
                 path.rename(mine)
             except OSError:  # the first one is there already: this one has no checkpoint, or an older one
                 shutil.rmtree(path, ignore_errors=True)
         mine.mkdir(exist_ok=True)
+        sync(mine.parent)
         return mine
 
     def lease(self, key: str) -> Lease:
@@ -169,9 +170,7 @@ class Store:
         try:
             (source / ARTIFACT).write_text(json.dumps(meta, indent=1, sort_keys=True))
             sync_tree(source)
-            if not target.parent.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                sync(target.parent.parent)
+            make_folder(target.parent)
             if not held():
                 raise LeaseLost(key)
             if target.exists() and not (target / ARTIFACT).exists():
