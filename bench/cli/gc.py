@@ -35,13 +35,13 @@ def run(args: argparse.Namespace) -> int:
     busy = used(store)
     word, freed = "would free" if args.dry_run else "freed", 0
     for path, key in _candidates(store, kept | busy):
-        size = _size(path)
+        size, label = _size(path), _label(path)
         if key and store.lease(key).taken():
             continue
         if not args.dry_run and not _remove(store, path, key, busy):
             continue  # somebody has begun to use it
         freed += size
-        print(f"{word} {size / 2**20:8.1f} MiB  {_label(path)}")
+        print(f"{word} {size / 2**20:8.1f} MiB  {label}")
     in_progress = f" and {len(busy - kept)} artifacts of runs in progress" if busy - kept else ""
     print(f"{word} {freed / 2**20:.1f} MiB in all; kept what {runs} runs name{in_progress}")
     return 0

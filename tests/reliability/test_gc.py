@@ -88,7 +88,8 @@ def test_a_run_on_another_machine_is_in_progress_until_nobody_heard_of_it_for_a_
     store: Store, gc: Gc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, "needed", 10)
-    (store.root / "running").mkdir()
+    for room in ("running", "leases"):
+        (store.root / room).mkdir()
     (store.root / "running" / "r.json").write_text('["needed"]')
     lease = store.root / "leases" / "run-r"
     lease.write_text(json.dumps({"machine": "another boot", "pid": 1}))
