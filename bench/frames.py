@@ -10,9 +10,12 @@ from torch import Tensor
 
 from bench.contracts import Refined
 from bench.errors import DataError
-from bench.samples import ImageSet, Sample
+from bench.samples import ImageSet, Sample, sized
+from bench.spool import Rows, spooled
 
 KNOWN_SENSORS = ("depth",)
+ON_DEVICE = 2**30
+"""Bytes of a set that may lie on a GPU as a whole."""
 
 
 def channel_count(sensors: Mapping[str, float]) -> int:
@@ -42,8 +45,42 @@ def from_channels(channels: Tensor, sensors: Mapping[str, float]) -> list[Refine
     return [Refined(image, depth) for image, depth in zip(images, metres, strict=True)]
 
 
+class DeviceRows:
+    """Rows of a whole set (`bench.spool`) as batches on a device: index it with a list or tensor of numbers.
+
+    On a GPU they are put there at once where they are small for it; otherwise each batch is moved when it is asked for.
+    """
+
+    def __init__(self, rows: Rows, device: str = "cpu") -> None:
+        self._rows, self.device = rows, torch.device(device)
+        self._there: Tensor | None = None
+        if isinstance(rows, np.ndarray):
+            self._there = torch.from_numpy(rows).to(self.device)
+        elif self.device.type != "cpu" and rows.nbytes <= ON_DEVICE:
+            self._there = torch.empty(rows.shape, dtype=torch.from_numpy(rows[:1]).dtype, device=self.device)
+            for index, row in enumerate(rows):
+                self._there[index] = torch.from_numpy(row)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, chosen: Sequence[int] | Tensor) -> Tensor:
+        """(B, ...) of the chosen images."""
+        if self._there is not None:
+            return self._there[torch.as_tensor(chosen, device=self.device)]
+        numbers = chosen.tolist() if isinstance(chosen, Tensor) else list(chosen)
+        return torch.from_numpy(self._rows[numbers]).to(self.device)
+
+
+def image_rows(data: ImageSet) -> Rows:
+    """(N, 3, H, W) uint8, every image of a set; raises `DataError` when their sizes differ or one cannot be read."""
+    return spooled(
+        len(data), (3, *data.size), np.uint8, lambda index: sized(data.image(index), data, index).transpose(2, 0, 1)
+    )
+
+
 class Frames:
-    """A whole set in memory, a byte a colour, as batches of channels on the device.
+    """A whole set, a byte a colour, as batches of channels on the device; large sets lie on disk (`bench.spool`).
 
     Attributes:
         channels: how many a batch has.
@@ -52,23 +89,22 @@ class Frames:
 
     def __init__(self, data: ImageSet, device: str = "cpu") -> None:
         self.channels, self.size = channel_count(data.sensors), data.size
-        self._images = torch.from_numpy(data.images()).permute(0, 3, 1, 2).contiguous().to(device)
+        self._images = DeviceRows(image_rows(data), device)
         self._span = data.sensors.get("depth")
-        self._depth: Tensor | None = None
+        self._depth: DeviceRows | None = None
         if self._span is not None:
-            depth = np.stack([_depth(data[index]) for index in range(len(data))])
-            self._depth = torch.from_numpy(depth).to(device)
+            depth = spooled(len(data), self.size, np.float32, lambda index: _depth(data[index]))
+            self._depth = DeviceRows(depth, device)
 
     def __len__(self) -> int:
         return len(self._images)
 
     def batch(self, indices: Sequence[int]) -> Tensor:
         """(B, C, H, W) float32 in [-1, 1]; the same numbers as `to_channels` of the samples."""
-        index = torch.as_tensor(indices, device=self._images.device)
-        channels = self._images[index].float().div(127.5).sub(1)
+        channels = self._images[indices].float().div(127.5).sub(1)
         if self._depth is None or self._span is None:
             return channels
-        return torch.cat([channels, _depth_channel(self._depth[index], self._span)], 1)
+        return torch.cat([channels, _depth_channel(self._depth[indices], self._span)], 1)
 
 
 def _depth(sample: Sample) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

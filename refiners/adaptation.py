@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.contracts import Context
 from bench.errors import DataError
-from bench.frames import Frames
+from bench.frames import DeviceRows, Frames
 from bench.samples import U8, ImageSet
+from bench.spool import Rows, spooled
 from bench.training import Batches
 
 
@@ -34,7 +36,7 @@ class AdaptationBatch:
 
 
 class AdaptationBatches:
-    """Batches of both domains as a pure function of the step, from images that are kept in memory.
+    """Batches of both domains as a pure function of the step, from images that are kept decoded (`bench.spool`).
 
     Args:
         name: of the refiner, for messages.
@@ -66,7 +68,7 @@ class AdaptationBatches:
             raise DataError(f"{name}: {self.source.channels} synthetic channels, {self.target.channels} real ones")
         self.channels, self.size = self.source.channels, self.source.size
         self._chosen = tuple(range(len(synthetic)) if chosen is None else chosen)
-        self._masks = _foreground(synthetic).to(context.device) if masks else None
+        self._masks = DeviceRows(_foreground(synthetic), context.device) if masks else None
         self._draw_source = Batches(len(self._chosen), batch_size, context.seed, "synthetic")
         self._draw_target = Batches(len(real), batch_size, context.seed, "real")
 
@@ -78,15 +80,17 @@ class AdaptationBatches:
         return AdaptationBatch(self.source.batch(indices), target, mask, indices)
 
 
-def _foreground(data: ImageSet) -> Tensor:
+def _foreground(data: ImageSet) -> Rows:
     """(N, 1, H, W) bool."""
-    masks = np.zeros((len(data), 1, *data.size), np.bool_)
-    for index in range(len(data)):
-        foreground = data.labels(index).foreground
+    masked = replace(data, has=data.has & {"foreground"})
+
+    def one(index: int) -> NDArray[np.bool_]:
+        foreground = masked.labels(index).foreground
         if foreground is None:
             raise DataError(f"{data.records[index].id}: no foreground mask; render or import the set with masks")
-        masks[index, 0] = foreground
-    return torch.from_numpy(masks)
+        return foreground[None]
+
+    return spooled(len(data), (1, *data.size), np.bool_, one)
 
 
 def placed(network: nn.Module, device: str) -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from bench.contracts import Context
 from bench.samples import U8, ImageSet
+from bench.spool import Rows, spooled
 from bench.training import Batches, step_generator
 
 Mask = NDArray[np.bool_]
@@ -30,15 +31,16 @@ def to_image(tensor: Tensor) -> U8:
     return np.ascontiguousarray(values.permute(1, 2, 0).cpu().numpy())
 
 
-def resized(images: ImageSet, height: int, width: int) -> U8:
+def resized(images: ImageSet, height: int, width: int) -> Rows:
     """Every image of a set at one size, (N, height, width, 3) uint8, bicubic where it differs."""
-    out = np.empty((len(images), height, width, 3), np.uint8)
-    for index in range(len(images)):
+
+    def one(index: int) -> U8:
         image = images.image(index)
-        if image.shape[:2] != (height, width):
-            image = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
-        out[index] = image
-    return out
+        if image.shape[:2] == (height, width):
+            return image
+        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+
+    return spooled(len(images), (height, width, 3), np.uint8, one)
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ class UnpairedCrops:
 
     def __init__(
         self,
-        synthetic: U8,
-        real: U8,
-        synthetic_masks: Mask | None,
-        real_masks: Mask | None,
+        synthetic: Rows,
+        real: Rows,
+        synthetic_masks: Rows | None,
+        real_masks: Rows | None,
         *,
         batch_size: int,
         resize: float,

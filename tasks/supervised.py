@@ -21,15 +21,18 @@ from torch import Tensor, nn, optim
 
 from bench.contracts import Context, Model, PluginConfig, Progress, Score, State, Task
 from bench.errors import DataError, UsageError
-from bench.frames import Frames, channel_count
-from bench.learning import Learner, Targets
+from bench.frames import DeviceRows, Frames, channel_count
+from bench.learning import Learner, SetTargets, Targets
 from bench.samples import ImageSet
 from bench.seeds import derive
+from bench.spool import Rows
 from bench.training import Batches, autocast, evaluating, memory_layout, step_generator, train
 from tasks.optimization import Kind, Schedule, grouped_optimizer, learning_rate_factor, set_learning_rate
 
 Arrays = Mapping[str, NDArray[Any]]
-"""Predictions or targets of a whole set by name, first dimension the image."""
+"""Predictions of a whole set by name, first dimension the image."""
+Labelled = Mapping[str, Rows]
+"""Targets of a whole set by name, first dimension the image; maps of a large set lie on disk (`bench.spool`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class SupervisedTask(Task):
         gradient_clip: float = Field(default=5.0, ge=0)
 
     @abstractmethod
-    def targets(self, data: ImageSet) -> Arrays:
+    def targets(self, data: ImageSet) -> Labelled:
         """The labels of a whole set as arrays; raises `DataError` that names an image whose label makes no sense."""
 
     @abstractmethod
@@ -226,9 +229,9 @@ class SupervisedLearner(Learner):
         own = getattr(self._model.config, name)
         return getattr(self._task.config, name) if own is None else own
 
-    def targets(self, data: ImageSet) -> Targets:
+    def targets(self, data: ImageSet) -> Mapping[str, DeviceRows]:
         """See `Learner.targets`."""
-        return {name: torch.from_numpy(array).to(self._device) for name, array in self._task.targets(data).items()}
+        return {name: DeviceRows(rows, self._device) for name, rows in self._task.targets(data).items()}
 
     def outputs(self, images: Tensor, source: bool = False) -> Any:
         """See `Learner.outputs`."""
@@ -272,7 +275,7 @@ class SupervisedLearner(Learner):
         }
 
 
-def pick(targets: Targets, indices: Iterable[int]) -> dict[str, Tensor]:
+def pick(targets: SetTargets, indices: Iterable[int]) -> dict[str, Tensor]:
     """The targets of a batch."""
     chosen = list(indices)
     return {name: value[torch.as_tensor(chosen, device=value.device)] for name, value in targets.items()}

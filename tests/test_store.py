@@ -1,11 +1,8 @@
-import json
-import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from bench import lease as lease_module
 from bench.errors import StoreError
 from bench.lease import Lease
 from bench.store import Store

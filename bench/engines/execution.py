@@ -21,6 +21,7 @@ from bench.durable import write_whole
 from bench.errors import BenchError, DiskError, DivergedError
 from bench.graph import Stage
 from bench.lease import HEARTBEAT_SECONDS, Lease
+from bench.spool import spooling
 from bench.stages import run_stage
 from bench.store import CHECKPOINT, FULL, LeaseLost, Store, disk_message
 
@@ -111,7 +112,8 @@ def _compute(
             precision=stage.spec.get("precision", "fp32"),
             progress=clock,
         )
-        facts = run_stage(stage, store, context)
+        with spooling(work):
+            facts = run_stage(stage, store, context)
         seconds = before + time.monotonic() - started
         meta = {
             **facts,

@@ -14,12 +14,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bench.contracts import Context, PluginConfig, Progress, Score, State, Task
+from bench.frames import DeviceRows, image_rows
 from bench.samples import ImageSet
 from bench.seeds import derive
 from bench.showing import Showing, TaskPicture
 from bench.training import Batches, autocast, evaluating, step_generator, train
 from tasks.detection.agreement import detection_agreement
-from tasks.detection.batches import TrainingImages, as_input, image_tensor
+from tasks.detection.batches import TrainingImages, as_input
 from tasks.detection.evaluation import coco_scores
 from tasks.detection.model import DetectionModel, Detections, Limits
 from tasks.detection.pictures import detection_pictures
@@ -105,12 +106,12 @@ class Detection(Task):
         module.load_state_dict(dict(state))
         config = self.config
         limits = Limits(config.score_threshold, config.nms_threshold, config.max_detections)
-        images = image_tensor(data)
+        images = DeviceRows(image_rows(data))
         results: list[dict[str, Any]] = []
         batch_size = 16
         with evaluating(module):
             for start in range(0, len(images), batch_size):
-                batch = as_input(images[start : start + batch_size], context.device)
+                batch = as_input(images[range(start, min(start + batch_size, len(images)))], context.device)
                 # Always in float32: it costs little here, and coarse scores would tie.
                 for offset, detections in enumerate(model.detect(module, batch, limits)):
                     results += coco_results(start + offset + 1, detections, data.size)
