@@ -7,6 +7,10 @@ import uuid
 from pathlib import Path
 
 
+MANY = 50
+"""From so many files on the whole disk is written first, which takes a fifth of the time that one by one takes."""
+
+
 def sync(path: Path) -> None:
     """Write a file, or the names in a folder, through to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -18,6 +22,8 @@ def sync(path: Path) -> None:
 
 def sync_tree(folder: Path) -> None:
     """Write everything below a folder through to the disk: the files first, then the folders that name them."""
+    if hasattr(os, "sync") and sum(len(files) for _, _, files in os.walk(folder)) > MANY:
+        os.sync()
     for below, _, files in os.walk(folder, topdown=False):
         for name in files:
             sync(Path(below) / name)

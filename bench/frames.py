@@ -52,12 +52,13 @@ class DeviceRows:
     """
 
     def __init__(self, rows: Rows, device: str = "cpu") -> None:
-        self._rows, self.device = rows, torch.device(device)
+        self._rows, self.device, self.shape = rows, torch.device(device), tuple(rows.shape)
+        self.dtype = torch.from_numpy(np.empty(0, rows.dtype)).dtype
         self._there: Tensor | None = None
         if isinstance(rows, np.ndarray):
             self._there = torch.from_numpy(rows).to(self.device)
         elif self.device.type != "cpu" and rows.nbytes <= ON_DEVICE:
-            self._there = torch.empty(rows.shape, dtype=torch.from_numpy(rows[:1]).dtype, device=self.device)
+            self._there = torch.empty(self.shape, dtype=self.dtype, device=self.device)
             for index, row in enumerate(rows):
                 self._there[index] = torch.from_numpy(row)
 

@@ -4,7 +4,7 @@
 
 Each stage runs in a process of its own; the figure is the most that it had in memory at once (VmHWM of Linux, which
 counts the libraries too), as ``artifact.json`` keeps it. Training takes a few steps alone: memory does not grow with
-steps. Exit code 1 where a stage that trains or refines needs over 20 % more for the most images than for the fewest.
+steps. The test set is a quarter of the training sets. Exit code 1 where a stage that trains or refines needs over 20 % more for the most images than for the fewest.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ arms = ["synthetic", "refined(color-transfer)", "refined(vtr)", "refined(simgan)
 controls = []
 size = {size}
 replicates = 1
-counts = {{ synthetic_train = {count}, real_train = {count}, real_test = {count} }}
+counts = {{ synthetic_train = {count}, real_train = {count}, real_test = {quarter} }}
 world = {{ name = "many-world" }}
 train = {{ steps = 4, batch_size = 8, max_detections = 5 }}
 [refiner.vtr]
@@ -74,7 +74,7 @@ def peaks(folder: Path, count: int, size: int, kinds: list[str]) -> dict[str, in
     """label -> MiB."""
     plugins.add_file(WORLD)
     folder.mkdir(parents=True)
-    (folder / "suite.toml").write_text(SUITE.format(size=size, count=count))
+    (folder / "suite.toml").write_text(SUITE.format(size=size, count=count, quarter=count // 4))
     plan = build_plan(load_suite(str(folder / "suite.toml"), "quick", []), None, folder / "descriptions")
     store, found = Store(folder / "store"), {}
     store.root.mkdir()
