@@ -132,6 +132,8 @@ class Console:
         outcome = event.outcome
         assert outcome is not None
         self.running.pop(key, None)
+        if outcome.status == "busy":  # another run was a moment faster
+            return
         if outcome.status == "damaged":
             self.say(f"damaged: {outcome.reason}")
             return

@@ -6,9 +6,9 @@ all plug-in sources, the installed packages and the raw configuration, so any ed
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from bench import plugins
 from bench.contracts import Task
+from bench.durable import write_whole
 from bench.errors import UsageError
 from bench.keys import Part, key_of
 from bench.suite import explain
@@ -82,7 +83,7 @@ def describe(kind: plugins.Kind, name: str, config: Mapping[str, Any], memory: P
         try:
             return Description(**json.loads(path.read_text()))
         except (ValueError, TypeError):
-            path.unlink(missing_ok=True)
+            pass  # what is written below takes its place
     plugin = construct(kind, name, config)
     made = Description(
         kind=kind,
@@ -95,10 +96,8 @@ def describe(kind: plugins.Kind, name: str, config: Mapping[str, Any], memory: P
         paths=[key for key in type(plugin.config).model_fields if isinstance(getattr(plugin.config, key), Path)],
     )
     if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(asdict(made)))
-        temporary.replace(path)
+        with contextlib.suppress(OSError):  # a full disk, or a store that cannot be written: the next plan takes longer
+            write_whole(path, json.dumps(asdict(made)), durable=False)
     return made
 
 

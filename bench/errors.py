@@ -39,6 +39,10 @@ class StoreError(BenchError):
     exit_code = 3
 
 
+class DiskError(StoreError):
+    """The store's disk is full or cannot be written: no stage can come off, so the run stops (exit code 3)."""
+
+
 class IncompleteError(BenchError):
     """Cells are missing or failed (exit code 3)."""
 

@@ -15,6 +15,7 @@ from bench import collect
 from bench.baseline import folders
 from bench.claims import find_claims
 from bench.collect_quality import quality_rows
+from bench.durable import write_whole
 from bench.graph import Plan
 from bench.keys import key_of
 from bench.plugins import source_digest
@@ -67,15 +68,16 @@ def finish(plan: Plan, store: Store, out: Path, command: str, reasons: dict[str,
     done = Finished(out, results, collect.headline(plan))
     if mark.exists() and mark.read_text() == digest and (out / "index.html").exists():
         return done
+    mark.unlink(missing_ok=True)  # whatever ends this half-way, the next run writes it all again
     write_rows(out / "rows.csv", results)
-    (out / "keys.json").write_text(json.dumps(sorted(plan.stages)))
+    write_whole(out / "keys.json", json.dumps(sorted(plan.stages)))
     (out / "suite.toml").write_bytes(tomli_w.dumps(_without_none(suite)).encode())
     from bench.report.build import build_report
 
     summary = collect.summarise(plan, store, results, out, command, reasons)
     (out / "environment.json").write_text(json.dumps(dict(summary.environment), indent=1))
     build_report(summary)
-    mark.write_text(digest)
+    write_whole(mark, digest)
     return done
 
 

@@ -12,38 +12,18 @@ from torch import Tensor
 
 from bench.contracts import Refined
 from bench.errors import DataError
-from bench.samples import ImageSet, Sample
+from bench.samples import ImageSet, Sample, sized
+from bench.spool import Rows, spooled
 
 KNOWN_SENSORS = ("depth",)
 SHARE_OF_MEMORY = 0.25
-"""How much of a device's free memory one set may take; a larger one stays in main memory."""
+"""How much of a device's free memory one set may take; a larger one stays where it is."""
 
 
 def to_device(values: NDArray[Any] | Sequence[Any], device: str | torch.device) -> Tensor:
     """Numbers of the host on the device. The host does not wait for a device that is still busy with the last step."""
     tensor = torch.from_numpy(values) if isinstance(values, np.ndarray) else torch.tensor(values)
     return tensor.pin_memory().to(device, non_blocking=True) if torch.device(device).type == "cuda" else tensor
-
-
-class Kept:
-    """An array of a whole set, first dimension the image: on the device where it fits, else in main memory."""
-
-    def __init__(self, array: NDArray[Any], device: str) -> None:
-        self._device, self._values = torch.device(device), torch.from_numpy(array)
-        if self._device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(self._device)
-            if array.nbytes <= SHARE_OF_MEMORY * free:
-                self._values = self._values.to(self._device)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def take(self, indices: Sequence[int]) -> Tensor:
-        """The rows of ``indices``, on the device."""
-        chosen = self._values.index_select(0, to_device(list(indices), self._values.device))
-        if chosen.device.type == self._device.type:
-            return chosen
-        return chosen.pin_memory().to(self._device, non_blocking=True)
 
 
 def channel_count(sensors: Mapping[str, float]) -> int:
@@ -73,8 +53,45 @@ def from_channels(channels: Tensor, sensors: Mapping[str, float]) -> list[Refine
     return [Refined(image, depth) for image, depth in zip(images, metres, strict=True)]
 
 
+class DeviceRows:
+    """Rows of a whole set (`bench.spool`) as batches on a device: index it with numbers.
+
+    On a GPU they are put there at once where they are small for it; otherwise each batch is moved when it is asked for.
+    """
+
+    def __init__(self, rows: Rows, device: str = "cpu") -> None:
+        self._rows, self.device, self.shape = rows, torch.device(device), tuple(rows.shape)
+        self.dtype = torch.from_numpy(np.empty(0, rows.dtype)).dtype
+        self._there: Tensor | None = None
+        if self.device.type == "cpu":
+            if isinstance(rows, np.ndarray):
+                self._there = torch.from_numpy(rows)
+        elif rows.nbytes <= SHARE_OF_MEMORY * torch.cuda.mem_get_info(self.device)[0]:
+            self._there = torch.empty(self.shape, dtype=self.dtype, device=self.device)
+            for index, row in enumerate(rows):
+                self._there[index] = torch.from_numpy(row)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, chosen: Sequence[int] | Tensor) -> Tensor:
+        """(B, ...) of the chosen images."""
+        if self._there is not None:
+            numbers = chosen if isinstance(chosen, Tensor) else to_device(list(chosen), self.device)
+            return self._there.index_select(0, numbers.to(self.device))
+        wanted = chosen.tolist() if isinstance(chosen, Tensor) else list(chosen)
+        return to_device(self._rows[wanted], self.device)
+
+
+def image_rows(data: ImageSet) -> Rows:
+    """(N, 3, H, W) uint8, every image of a set; raises `DataError` when their sizes differ or one cannot be read."""
+    return spooled(
+        len(data), (3, *data.size), np.uint8, lambda index: sized(data.image(index), data, index).transpose(2, 0, 1)
+    )
+
+
 class Frames:
-    """A whole set in memory, a byte a colour, as batches of channels on the device.
+    """A whole set, a byte a colour, as batches of channels on the device; large sets lie on disk (`bench.spool`).
 
     Attributes:
         channels: how many a batch has.
@@ -83,22 +100,22 @@ class Frames:
 
     def __init__(self, data: ImageSet, device: str = "cpu") -> None:
         self.channels, self.size = channel_count(data.sensors), data.size
-        self._images = Kept(np.ascontiguousarray(data.images().transpose(0, 3, 1, 2)), device)
+        self._images = DeviceRows(image_rows(data), device)
         self._span = data.sensors.get("depth")
-        self._depth: Kept | None = None
+        self._depth: DeviceRows | None = None
         if self._span is not None:
-            depth = np.stack([_depth(data[index]) for index in range(len(data))])
-            self._depth = Kept(depth, device)
+            depth = spooled(len(data), self.size, np.float32, lambda index: _depth(data[index]))
+            self._depth = DeviceRows(depth, device)
 
     def __len__(self) -> int:
         return len(self._images)
 
     def batch(self, indices: Sequence[int]) -> Tensor:
         """(B, C, H, W) float32 in [-1, 1]; the same numbers as `to_channels` of the samples."""
-        channels = self._images.take(indices).float().div(127.5).sub(1)
+        channels = self._images[indices].float().div(127.5).sub(1)
         if self._depth is None or self._span is None:
             return channels
-        return torch.cat([channels, _depth_channel(self._depth.take(indices), self._span)], 1)
+        return torch.cat([channels, _depth_channel(self._depth[indices], self._span)], 1)
 
 
 def _depth(sample: Sample) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

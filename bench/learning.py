@@ -10,10 +10,13 @@ import numpy as np
 from torch import Tensor, nn, optim
 
 from bench.contracts import State
+from bench.frames import DeviceRows
 from bench.samples import ImageSet
 
 Targets: TypeAlias = Mapping[str, Tensor]
 """What a batch is labelled with, by name; the first dimension of each is the batch."""
+SetTargets: TypeAlias = Mapping[str, Tensor | DeviceRows]
+"""The same of a whole set; indexed with a batch's indices, each gives a tensor."""
 
 
 class Learner(ABC):
@@ -35,7 +38,7 @@ class Learner(ABC):
     capturable: bool = False
 
     @abstractmethod
-    def targets(self, data: ImageSet) -> Targets:
+    def targets(self, data: ImageSet) -> SetTargets:
         """The labels of a whole set, on the learner's device; index them with a batch's indices."""
 
     @abstractmethod

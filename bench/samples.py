@@ -94,6 +94,15 @@ def read_png(path: Path) -> NDArray[Any]:
         raise DataError(f"{path}: not a readable image ({error}); replace or remove it") from None
 
 
+def sized(image: U8, images: ImageSet, index: int) -> U8:
+    """An image of a set; raises `DataError` where it has another size than the annotations say."""
+    record = images.records[index]
+    if image.shape[:2] != (record.height, record.width):
+        has, said = f"{image.shape[1]}x{image.shape[0]}", f"{record.width}x{record.height}"
+        raise DataError(f"{record.path}: is {has}, but its annotations say {said}; render or import the set again")
+    return image
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """A view over samples: open one with `bench.formats.layout.open_image_set`, then slice, join or hide it.
@@ -166,11 +175,11 @@ class ImageSet:
             raise DataError(f"{path}: not a readable image ({error}); replace or remove it") from None
 
     def images(self) -> U8:
-        """(N, H, W, 3) uint8, all images at once; they must share one size."""
+        """(N, H, W, 3) uint8, all images at once, in memory; they must share one size. See `bench.spool` for many."""
         height, width = self.size
         out = np.empty((len(self), height, width, 3), np.uint8)
         for index in range(len(self)):
-            out[index] = self.image(index)
+            out[index] = sized(self.image(index), self, index)
         return out
 
     def labels(self, index: int) -> Labels:

@@ -3,9 +3,10 @@
 ::
 
     objects/<kk>/<key>/          the files of an artifact + artifact.json (spec, sha256 of each file, cost)
-    work/<key>/out, checkpoint   a stage in progress; a killed stage goes on from here
+    work/<key>.<holder>/         a stage in progress: out, checkpoint.pt; a killed stage goes on from here
     damaged/<key>-<n>/           artifacts whose bytes no longer match their sha256, set aside
     leases/<key>                 who computes what
+    running/<run>.json           what a run in progress may still need (`bench.running`)
     failures/<key>.json          trainings that diverged, and would again
     descriptions/  history.jsonl what planning remembers
 """
@@ -17,15 +18,23 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.errors import StoreError
+from bench.durable import make_folder, sync, sync_tree, write_whole
+from bench.errors import DiskError, StoreError
 from bench.lease import Lease
 from bench.reading import leads_out, read_json
 
 ARTIFACT = "artifact.json"
+CHECKPOINT = "checkpoint.pt"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No space, no quota, or no file may grow so far: with any of them the next stage fails as well."""
+
+
+class LeaseLost(Exception):
+    """Another process took a key over while this one was computing it; nothing was committed."""
 
 
 def file_sha256(path: Path) -> str:
@@ -40,30 +49,56 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root, self._objects = root, str(root / "objects")
         self._verified: set[str] = set()
+        self._distrusted: set[str] = set()
 
     def path(self, key: str) -> Path:
         """Where the artifact of ``key`` lies, or would lie."""
         return self.root / "objects" / key[:2] / key
 
     def has(self, key: str) -> bool:
-        """Whether the artifact was committed."""
+        """Whether the artifact was committed (and is not one of those that `distrust` named)."""
         # As text: a large plan asks a hundred thousand times, and paths are slow to join.
-        return os.path.exists(f"{self._objects}/{key[:2]}/{key}/{ARTIFACT}")  # noqa: PTH110
+        return key not in self._distrusted and os.path.exists(f"{self._objects}/{key[:2]}/{key}/{ARTIFACT}")  # noqa: PTH110
 
     def meta(self, key: str) -> dict[str, Any]:
-        """``artifact.json``: spec, files, seconds, peak_mib, device, versions."""
+        """``artifact.json``: spec, files, seconds, peak_mib, device, versions.
+
+        Raises:
+            StoreError: unreadable, changed since it was written, or of another key.
+        """
         path = self.path(key) / ARTIFACT
         try:
             data = read_json(path)
             if not isinstance(data, dict) or not isinstance(data.get("files", {}), dict):
                 raise ValueError("no table of an artifact")
+            if data.get("digest", "") not in ("", _digest(data)):
+                raise ValueError("bytes do not match their sha256")
+            if data.get("key", key) != key:
+                raise ValueError(f"it is the artifact {str(data['key'])[:12]}..., swapped with this one")
             return data
         except (OSError, ValueError) as error:
             raise StoreError(f"{path}: unreadable ({error}); run again and it is computed anew") from None
 
     def work(self, key: str) -> Path:
-        """The folder of a stage in progress."""
+        """The folder of a stage in progress that nobody else can take (tests, tools of one process)."""
         return self.root / "work" / key
+
+    def claim_work(self, key: str, holder: str) -> Path:
+        """The folder of a stage in progress, for the one who holds its lease; what a dead holder left there is kept.
+
+        It is taken by a rename, so a holder that was only asleep finds its folder gone and can commit nothing.
+        """
+        mine = self.root / "work" / f"{key}.{holder}"
+        left = sorted([self.work(key), *mine.parent.glob(f"{key}.*")], key=_checkpointed, reverse=True)
+        make_folder(mine.parent)
+        for path in left:
+            try:
+                path.rename(mine)
+            except OSError:  # the first one is there already: this one has no checkpoint, or an older one
+                shutil.rmtree(path, ignore_errors=True)
+        mine.mkdir(exist_ok=True)
+        sync(mine.parent)
+        return mine
 
     def lease(self, key: str) -> Lease:
         """A lease on a key, not yet acquired."""
@@ -81,13 +116,33 @@ class Store:
             file = self.path(key) / name
             if not file.is_file() or leads_out(file, [self.path(key)]):
                 return f"{file}: missing"
-            if file_sha256(file) != digest:
+            try:
+                found = file_sha256(file)
+            except OSError as error:  # a bad sector
+                return f"{file}: unreadable ({error.strerror or error})"
+            if found != digest:
                 return f"{file}: bytes do not match their sha256"
         self._verified.add(key)
         return None
 
-    def set_aside(self, key: str) -> Path:
-        """Move a damaged artifact out of the way; the next run computes it again."""
+    def distrust(self, key: str) -> None:
+        """Treat a damaged artifact as missing where it cannot be set aside: in a report, or a read-only store."""
+        self._distrusted.add(key)
+
+    def set_aside(self, key: str) -> Path | None:
+        """Move a damaged artifact out of the way; whoever needs it computes it again.
+
+        None where there is nothing to move: another process is at it, or has replaced it already.
+        """
+        lease = self.lease(key)
+        if not lease.acquire():
+            return None
+        with lease:
+            if not self.path(key).exists() or Store(self.root).verify(key) is None:
+                return None
+            return self._move_aside(key)
+
+    def _move_aside(self, key: str) -> Path:
         target = self.root / "damaged" / key
         number = 0
         while target.exists():
@@ -97,35 +152,41 @@ class Store:
         self.path(key).rename(target)
         return target
 
-    def commit(self, key: str, source: Path, meta: dict[str, Any]) -> None:
-        """Make the folder ``source`` the artifact of ``key``, atomically. If somebody was faster, theirs stays."""
+    def commit(
+        self, key: str, source: Path, meta: dict[str, Any], held: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Make the folder ``source`` the artifact of ``key``, atomically. If somebody was faster, theirs stays.
+
+        Everything is on the disk before the rename, so a power cut leaves the whole artifact or none.
+
+        Raises:
+            LeaseLost: ``held`` says, after everything else is done, that the key is another process's by now.
+            DiskError: the disk is full, or the store cannot be written.
+        """
         files = sorted(path for path in source.rglob("*") if path.is_file() and path.name != ARTIFACT)
         meta = {**meta, "key": key, "files": {str(path.relative_to(source)): file_sha256(path) for path in files}}
         meta["bytes"] = sum(path.stat().st_size for path in files)
+        meta["digest"] = _digest(meta)
+        target = self.path(key)
         try:
-            with (source / ARTIFACT).open("w") as file:
-                json.dump(meta, file, indent=1, sort_keys=True)
-                file.flush()
-                os.fsync(file.fileno())
-            for path in files:
-                _sync(path)
-            target = self.path(key)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            (source / ARTIFACT).write_text(json.dumps(meta, indent=1, sort_keys=True))
+            sync_tree(source)
+            make_folder(target.parent)
+            if not held():
+                raise LeaseLost(key)
+            if target.exists() and not (target / ARTIFACT).exists():
+                self._move_aside(key)  # what is left of an artifact that was being removed
             source.rename(target)
-            _sync(target.parent)
+            sync(target.parent)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 shutil.rmtree(source, ignore_errors=True)
                 return
-            raise StoreError(disk_message(error, self.root)) from None
+            raise DiskError(disk_message(error, self.root)) from None
 
     def remember_failure(self, key: str, reason: str) -> None:
         """Note that a stage fails for a reason that lies in its key, so that later runs need not find out again."""
-        path = self.root / "failures" / f"{key}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps({"reason": reason}))
-        temporary.replace(path)
+        write_whole(self.root / "failures" / f"{key}.json", json.dumps({"reason": reason}))
 
     def failure(self, key: str) -> str:
         """The reason noted for a key, or ""."""
@@ -146,35 +207,50 @@ class Store:
 
     def remember(self, entry: dict[str, Any]) -> None:
         """Append to ``history.jsonl``: costs of finished stages, for estimates and for saying what changed."""
-        with (self.root / "history.jsonl").open("a") as file:
-            file.write(json.dumps(entry, sort_keys=True) + "\n")
+        # One write a line, so that lines of several processes do not mix; a line that a power cut tore is ended first.
+        line = json.dumps(entry, sort_keys=True).encode() + b"\n"
+        with (self.root / "history.jsonl").open("ab+", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+                line = b"\n" + line
+            file.write(line)
 
     def history(self) -> list[dict[str, Any]]:
         """All lines of ``history.jsonl`` that can be read; half-written ones are passed over."""
         entries = []
         try:
-            lines = (self.root / "history.jsonl").read_text().splitlines()
+            lines = (self.root / "history.jsonl").read_text(errors="replace").splitlines()
         except OSError:
             return []
         for line in lines:
             try:
-                entries.append(json.loads(line))
+                entry = json.loads(line)
             except ValueError:
                 continue
+            if isinstance(entry, dict):
+                entries.append(entry)
         return entries
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _checkpointed(work: Path) -> float:
+    """When a stage in progress saved its last checkpoint; 0 where it has none."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return (work / CHECKPOINT).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _digest(meta: dict[str, Any]) -> str:
+    """sha256 of an artifact's table itself, without this digest."""
+    text = json.dumps({name: value for name, value in meta.items() if name != "digest"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def disk_message(error: OSError, root: Path) -> str:
     """One line for a write that failed: a full disk, a read-only store, or anything else."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno == errno.EFBIG:
+        return f"{root}: a file may not grow so far here (`ulimit -f`); raise the limit and run again"
+    if error.errno in FULL:
         return f"{root}: the disk is full; free some space (`bench gc` helps) and run again, finished work is kept"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{root}: the store cannot be written; name another with --store DIR"

@@ -7,6 +7,8 @@ uninterrupted run would have drawn, and on a CPU ends in the same bytes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import math
 import os
 import time
@@ -19,9 +21,14 @@ import torch
 from numpy.typing import NDArray
 
 from bench.contracts import Context, Progress
+from bench.durable import sync_tree, write_whole
 from bench.errors import DivergedError
 from bench.seeds import derive
 from bench.watch import LossWatch
+
+CHECKPOINT_SECONDS = 30.0
+CHECKPOINT_VARIABLE = "BENCH_CHECKPOINT_SECONDS"
+"""Environment variable: another time between checkpoints, for machines that are taken away often; never in a result."""
 
 
 class Stateful(Protocol):
@@ -113,7 +120,7 @@ def train(
     sheet: Callable[[int], None] | None = None,
     sheets: int = 0,
     log_every: int = 10,
-    checkpoint_seconds: float = 30.0,
+    checkpoint_seconds: float | None = None,
 ) -> None:
     """Run ``step(i)`` for i in 0..steps-1, logging, watching and saving.
 
@@ -125,11 +132,14 @@ def train(
         parts: everything with state (networks, optimizers, schedulers, pools); saved whole in the checkpoint.
         sheet: draws a sample sheet for a step; called ``sheets`` times spread over the run, and at the end.
         log_every: steps between lines of ``losses.csv`` and checks for NaN.
-        checkpoint_seconds: time between checkpoints; it never changes the result.
+        checkpoint_seconds: time between checkpoints (default: `CHECKPOINT_VARIABLE`, else `CHECKPOINT_SECONDS`); it
+            never changes the result.
 
     Raises:
         DivergedError: a logged loss is NaN or infinite, or explodes (`bench.watch`); the message names loss and step.
     """
+    if checkpoint_seconds is None:
+        checkpoint_seconds = float(os.environ.get(CHECKPOINT_VARIABLE, CHECKPOINT_SECONDS))
     start = _resume(context, parts)
     log = _LossLog(context.directory / "losses.csv", keep_below=start)
     sheet_steps = {round(steps * (k + 1) / sheets) for k in range(sheets)} if sheet and sheets else set()
@@ -155,7 +165,7 @@ def train(
         if sheet and done in sheet_steps:
             sheet(done)
         if context.checkpoint is not None and time.monotonic() - saved > checkpoint_seconds:
-            _save(context.checkpoint, done, parts)
+            _save(context.checkpoint, done, parts, context.directory)
             saved = time.monotonic()
 
 
@@ -167,13 +177,21 @@ class _LossLog:
         self.columns: list[str] = []
         kept: list[str] = []
         if keep_below and path.exists():
-            lines = path.read_text().splitlines()
+            # A line that a kill or a power cut tore ends without a line end, or is none of numbers.
+            lines = path.read_text(errors="replace").split("\n")[:-1]
             self.columns = lines[0].split(",")[1:] if lines else []
-            kept = lines[:1] + [line for line in lines[1:] if int(line.split(",")[0]) <= keep_below]
-        path.write_text("".join(line + "\n" for line in kept))
+            kept = lines[:1] + [line for line in lines[1:] if self._is_whole(line, keep_below)]
+        write_whole(path, "".join(line + "\n" for line in kept), durable=False)
         self._watch = LossWatch()
         for line in kept[1:]:
             self._watch(dict(zip(self.columns, map(float, line.split(",")[1:]), strict=True)))
+
+    def _is_whole(self, line: str, keep_below: int) -> bool:
+        cells = line.split(",")
+        try:
+            return len([float(cell) for cell in cells]) == len(self.columns) + 1 and int(cells[0]) <= keep_below
+        except ValueError:
+            return False
 
     def write(self, step: int, values: Mapping[str, float]) -> str:
         """Write a line; what `LossWatch` says of it (of the rounded values, as it does when a run goes on)."""
@@ -186,14 +204,20 @@ class _LossLog:
         return self._watch({name: float(text) for name, text in rounded.items()})
 
 
-def _save(path: Path, step: int, parts: Mapping[str, Stateful]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        torch.save({"step": step, "parts": {name: part.state_dict() for name, part in parts.items()}}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def _save(path: Path, step: int, parts: Mapping[str, Stateful], written: Path) -> None:
+    """Save a checkpoint that ends in its own sha256; first ``written``, the folder of what the stage wrote so far.
+
+    A checkpoint promises that the log and the sheets up to its step are there, so they must be on the disk before it.
+    """
+    sync_tree(written)
+    buffer = io.BytesIO()
+    torch.save({"step": step, "parts": {name: part.state_dict() for name, part in parts.items()}}, buffer)
+    write_whole(path, sealed(buffer.getvalue()))
+
+
+def sealed(data: bytes) -> bytes:
+    """Bytes with their sha256 behind them; torch reads such a file as it does without."""
+    return data + hashlib.sha256(data).hexdigest().encode()
 
 
 def _resume(context: Context, parts: Mapping[str, Stateful]) -> int:
@@ -202,7 +226,10 @@ def _resume(context: Context, parts: Mapping[str, Stateful]) -> int:
     if path is None or not path.exists():
         return 0
     try:
-        saved = torch.load(path, map_location=context.device, weights_only=True)
+        data = path.read_bytes()
+        if sealed(data[:-64]) != data:
+            raise ValueError("bytes do not match their sha256")
+        saved = torch.load(io.BytesIO(data[:-64]), map_location=context.device, weights_only=True)
         states, step = [saved["parts"][name] for name in parts], int(saved["step"])
     except Exception:  # a damaged pickle raises whatever its bytes lead to; nothing of it is run (weights_only)
         path.unlink()

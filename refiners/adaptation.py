@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from bench.contracts import Context
 from bench.errors import DataError
-from bench.frames import Frames, Kept
+from bench.frames import DeviceRows, Frames
 from bench.samples import U8, ImageSet
+from bench.spool import Rows, spooled
 from bench.training import Batches
 
 
@@ -35,7 +36,7 @@ class AdaptationBatch:
 
 
 class AdaptationBatches:
-    """Batches of both domains as a pure function of the step, from images that are kept in memory.
+    """Batches of both domains as a pure function of the step, from images that are kept decoded (`bench.spool`).
 
     Args:
         name: of the refiner, for messages.
@@ -67,27 +68,29 @@ class AdaptationBatches:
             raise DataError(f"{name}: {self.source.channels} synthetic channels, {self.target.channels} real ones")
         self.channels, self.size = self.source.channels, self.source.size
         self._chosen = tuple(range(len(synthetic)) if chosen is None else chosen)
-        self._masks = Kept(_foreground(synthetic), context.device) if masks else None
+        self._masks = DeviceRows(_foreground(synthetic), context.device) if masks else None
         self._draw_source = Batches(len(self._chosen), batch_size, context.seed, "synthetic")
         self._draw_target = Batches(len(real), batch_size, context.seed, "real")
 
     def __call__(self, step: int) -> AdaptationBatch:
         """The batch of step ``step`` (0-based)."""
         indices = tuple(self._chosen[index] for index in self._draw_source.indices(step))
-        mask = None if self._masks is None else self._masks.take(indices).float()
+        mask = None if self._masks is None else self._masks[indices].float()
         target = self.target.batch(self._draw_target.indices(step))
         return AdaptationBatch(self.source.batch(indices), target, mask, indices)
 
 
-def _foreground(data: ImageSet) -> NDArray[np.bool_]:
+def _foreground(data: ImageSet) -> Rows:
     """(N, 1, H, W) bool."""
-    masks = np.zeros((len(data), 1, *data.size), np.bool_)
-    for index in range(len(data)):
-        foreground = data.labels(index).foreground
+    masked = replace(data, has=data.has & {"foreground"})
+
+    def one(index: int) -> NDArray[np.bool_]:
+        foreground = masked.labels(index).foreground
         if foreground is None:
             raise DataError(f"{data.records[index].id}: no foreground mask; render or import the set with masks")
-        masks[index, 0] = foreground
-    return masks
+        return foreground[None]
+
+    return spooled(len(data), (1, *data.size), np.bool_, one)
 
 
 def placed(network: nn.Module, device: str) -> None:

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.contracts import Context
-from bench.frames import Kept, to_device
+from bench.frames import DeviceRows, to_device
 from bench.samples import U8, ImageSet
+from bench.spool import Rows, spooled
 from bench.training import Batches, step_generator
 
 Mask = NDArray[np.bool_]
@@ -32,15 +33,16 @@ def to_image(tensor: Tensor) -> U8:
     return np.ascontiguousarray(values.permute(1, 2, 0).cpu().numpy())
 
 
-def resized(images: ImageSet, height: int, width: int) -> U8:
+def resized(images: ImageSet, height: int, width: int) -> Rows:
     """Every image of a set at one size, (N, height, width, 3) uint8, bicubic where it differs."""
-    out = np.empty((len(images), height, width, 3), np.uint8)
-    for index in range(len(images)):
+
+    def one(index: int) -> U8:
         image = images.image(index)
-        if image.shape[:2] != (height, width):
-            image = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
-        out[index] = image
-    return out
+        if image.shape[:2] == (height, width):
+            return image
+        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+
+    return spooled(len(images), (height, width, 3), np.uint8, one)
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,10 @@ class UnpairedCrops:
 
     def __init__(
         self,
-        synthetic: U8,
-        real: U8,
-        synthetic_masks: Mask | None,
-        real_masks: Mask | None,
+        synthetic: Rows,
+        real: Rows,
+        synthetic_masks: Rows | None,
+        real_masks: Rows | None,
         *,
         batch_size: int,
         resize: float,
@@ -81,9 +83,9 @@ class UnpairedCrops:
         flip: bool,
         context: Context,
     ) -> None:
-        self._images = {name: Kept(v, context.device) for name, v in (("synthetic", synthetic), ("real", real))}
+        self._images = {name: DeviceRows(v, context.device) for name, v in (("synthetic", synthetic), ("real", real))}
         self._masks = {
-            name: None if v is None else Kept(v, context.device)
+            name: None if v is None else DeviceRows(v, context.device)
             for name, v in (("synthetic", synthetic_masks), ("real", real_masks))
         }
         self._batches = {name: Batches(len(v), batch_size, context.seed, name) for name, v in self._images.items()}
@@ -101,11 +103,11 @@ class UnpairedCrops:
     def _domain(self, name: str, step: int, random: np.random.Generator) -> tuple[Tensor, Tensor | None]:
         chosen, masks = self._batches[name].indices(step), self._masks[name]
         places = self._positions([self._place(random) for _ in chosen])
-        images = self._images[name].take(chosen).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+        images = self._images[name][chosen].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
         image = cut(self._enlarged(images, "bilinear"), *places)
         if masks is None:
             return image, None
-        return image, cut(self._enlarged(masks.take(chosen)[:, None].float(), "nearest"), *places)
+        return image, cut(self._enlarged(masks[chosen][:, None].float(), "nearest"), *places)
 
     def _enlarged(self, images: Tensor, mode: str) -> Tensor:
         if tuple(images.shape[-2:]) == self._large:

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from bench.contracts import Context, PluginConfig
 from bench.graphs import Replayed
 from bench.rates import adam, set_rate
-from bench.samples import U8, ImageSet
+from bench.samples import ImageSet
 from bench.seeds import derive
+from bench.spool import Rows
 from bench.training import Stateful, autocast, evaluating, step_generator, train
 from refiners.contrastive import PatchSampler, encode, patch_nce_loss, tap_channels, tap_positions
 from refiners.crops import Batch, UnpairedCrops
@@ -117,7 +118,7 @@ class Cut(Translator):
         )
         self._generator = cut.to_real
 
-    def _sheet(self, cut: CutStep, synthetic: U8, real: U8, step: int, context: Context) -> None:
+    def _sheet(self, cut: CutStep, synthetic: Rows, real: Rows, step: int, context: Context) -> None:
         with evaluating(cut.to_real), autocast(context):
             write_samples_sheet(
                 sheet_path(context.directory, step), synthetic, real, cut.to_real.multiple,

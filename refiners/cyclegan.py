@@ -8,9 +8,10 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.contracts import Context, PluginConfig
-from bench.samples import U8, ImageSet
+from bench.samples import ImageSet
+from bench.spool import Rows
 from bench.training import autocast, evaluating, train
-from refiners.crops import Mask, UnpairedCrops
+from refiners.crops import UnpairedCrops
 from refiners.cycle import Content, CycleStep, no_content
 from refiners.networks import Upsampling
 from refiners.translator import Translator, sheet_path, write_samples_sheet
@@ -105,8 +106,8 @@ class CycleGan(Translator):
         return int(self.config.crop)
 
     def masks(
-        self, synthetic: ImageSet, real: ImageSet, images: U8, context: Context
-    ) -> tuple[Mask | None, Mask | None]:
+        self, synthetic: ImageSet, real: ImageSet, images: Rows, context: Context
+    ) -> tuple[Rows | None, Rows | None]:
         """Foreground masks of both domains, (N, H, W) bool, for a refiner whose losses need them; here none.
 
         ``images`` are the real ones at the training size, (M, H, W, 3).
@@ -117,7 +118,7 @@ class CycleGan(Translator):
         """Additional generator losses; here none."""
         return no_content
 
-    def _sheet(self, cycle: CycleStep, synthetic: U8, real: U8, step: int, context: Context) -> None:
+    def _sheet(self, cycle: CycleStep, synthetic: Rows, real: Rows, step: int, context: Context) -> None:
         def translate(image: Tensor, noise: Tensor) -> list[Tensor]:
             refined = cycle.to_real(image, noise)
             return [refined, cycle.to_synthetic(refined)]

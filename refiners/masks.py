@@ -9,6 +9,7 @@ little heed to pixels that disagree, which are the products and their shadows.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from scipy import ndimage
 
 from bench.errors import DataError
 from bench.samples import U8, ImageSet
+from bench.spool import Rows, spooled
 
 Mask = NDArray[np.bool_]
 F64 = NDArray[np.float64]
@@ -28,7 +30,7 @@ QUIET = 0.25
 """Quantile of the residuals that is taken as the scale of noise: a quarter of every image shows the empty scene."""
 
 
-def rendered_masks(images: ImageSet) -> tuple[Mask, str]:
+def rendered_masks(images: ImageSet) -> tuple[Rows, str]:
     """Foreground of rendered images from their labels.
 
     Returns:
@@ -41,18 +43,20 @@ def rendered_masks(images: ImageSet) -> tuple[Mask, str]:
     kind = next((kind for kind in ("foreground", "boxes") if kind in images.has), None)
     if kind is None:
         raise DataError("the synthetic set has neither foreground masks nor boxes; import it with its labels")
-    out = np.zeros((len(images), height, width), np.bool_)
-    for index in range(len(images)):
-        labels = images.labels(index)
+
+    def one(index: int) -> Mask:
+        labels = replace(images, has=images.has & {"foreground", "boxes"}).labels(index)
         if labels.foreground is not None:
-            out[index] = labels.foreground
-        elif labels.boxes is not None:
-            for x0, y0, x1, y1 in labels.boxes.tolist():
-                out[index, max(0, int(y0)) : int(np.ceil(y1)), max(0, int(x0)) : int(np.ceil(x1))] = True
-    return out, kind
+            return labels.foreground
+        out = np.zeros((height, width), np.bool_)
+        for x0, y0, x1, y1 in [] if labels.boxes is None else labels.boxes.tolist():
+            out[max(0, int(y0)) : int(np.ceil(y1)), max(0, int(x0)) : int(np.ceil(x1))] = True
+        return out
+
+    return spooled(len(images), (height, width), np.bool_, one), kind
 
 
-def subtracted_masks(images: U8, templates: Sequence[U8], threshold: float = 3.5) -> Mask:
+def subtracted_masks(images: Rows, templates: Sequence[U8], threshold: float = 3.5) -> Rows:
     """Foreground of photographs of one fixed camera.
 
     Args:
@@ -71,11 +75,12 @@ def subtracted_masks(images: U8, templates: Sequence[U8], threshold: float = 3.5
             picture = picture.resize((width, height), Image.Resampling.BICUBIC)
         scaled.append(smooth(np.asarray(picture)))
     basis = design(np.stack(scaled))
-    out = np.zeros(images.shape[:3], np.bool_)
-    for index, image in enumerate(images):
-        distance = residual(smooth(image), basis)
-        out[index] = cleaned(distance > threshold * max(float(np.quantile(distance, QUIET)), 0.5 / 255))
-    return out
+
+    def one(index: int) -> Mask:
+        distance = residual(smooth(images[index]), basis)
+        return cleaned(distance > threshold * max(float(np.quantile(distance, QUIET)), 0.5 / 255))
+
+    return spooled(len(images), (height, width), np.bool_, one)
 
 
 def smooth(image: U8) -> F64:

@@ -14,6 +14,7 @@ from bench.contracts import Context, PluginConfig, Refiner
 from bench.errors import DataError, UsageError
 from bench.samples import U8, ImageSet, Sample
 from bench.seeds import derive
+from bench.spool import Rows
 from bench.training import autocast, evaluating
 from refiners.crops import resized, to_image, to_tensor
 from refiners.networks import ResnetGenerator, Upsampling, to_multiple
@@ -55,7 +56,7 @@ class Translator(Refiner):
         """An untrained generator of the configured size."""
         return generator(self.config)
 
-    def images(self, synthetic: ImageSet, real: ImageSet) -> tuple[U8, U8]:
+    def images(self, synthetic: ImageSet, real: ImageSet) -> tuple[Rows, Rows]:
         """Both domains at the synthetic images' size, (N, H, W, 3) uint8; raises `DataError` where one is empty."""
         if not len(synthetic) or not len(real):
             raise DataError(f"{self.name}: needs synthetic and real images, got {len(synthetic)} and {len(real)}")
@@ -103,8 +104,8 @@ def sheet_path(directory: Path, step: int) -> Path:
 
 def write_samples_sheet(
     path: Path,
-    synthetic: U8,
-    real: U8,
+    synthetic: Rows,
+    real: Rows,
     multiple: int,
     translate: Callable[[Tensor, Tensor], Sequence[Tensor]],
     context: Context,

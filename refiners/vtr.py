@@ -14,12 +14,13 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.contracts import Context, PluginConfig
-from bench.samples import U8, ImageSet
+from bench.samples import ImageSet
+from bench.spool import Rows
 from refiners.cycle import Content, Translation
 from refiners.cyclegan import CycleGan, CycleGanConfig
 from refiners.hue import masked_hue_loss
 from refiners.losses import masked_colour_loss
-from refiners.masks import Mask, rendered_masks, subtracted_masks
+from refiners.masks import rendered_masks, subtracted_masks
 
 
 class VtrConfig(CycleGanConfig):
@@ -54,8 +55,8 @@ class Vtr(CycleGan):
     Config: ClassVar[type[PluginConfig]] = VtrConfig
 
     def masks(
-        self, synthetic: ImageSet, real: ImageSet, images: U8, context: Context
-    ) -> tuple[Mask | None, Mask | None]:
+        self, synthetic: ImageSet, real: ImageSet, images: Rows, context: Context
+    ) -> tuple[Rows | None, Rows | None]:
         """Masks of both domains; the real ones are None without templates."""
         rendered, kind = rendered_masks(synthetic)
         templates = real.backgrounds()

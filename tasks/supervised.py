@@ -21,19 +21,22 @@ from torch import Tensor, nn, optim
 
 from bench.contracts import Context, Model, PluginConfig, Progress, Score, State, Task
 from bench.errors import DataError, UsageError
-from bench.frames import Frames, channel_count, to_device
+from bench.frames import DeviceRows, Frames, channel_count, to_device
 from bench.graphs import Replayed
-from bench.learning import Learner, Targets
+from bench.learning import Learner, SetTargets, Targets
 from bench.rates import set_rate
 from bench.samples import ImageSet
 from bench.seeds import derive
+from bench.spool import Rows
 from bench.training import Batches, autocast, evaluating, memory_layout, step_generator, train
 from tasks.optimization import Kind, Schedule, grouped_optimizer, learning_rate_factor
 
 IMAGES = "images"
 """The images' name among the inputs of a training step, beside those of the targets."""
 Arrays = Mapping[str, NDArray[Any]]
-"""Predictions or targets of a whole set by name, first dimension the image."""
+"""Predictions of a whole set by name, first dimension the image."""
+Labelled = Mapping[str, Rows]
+"""Targets of a whole set by name, first dimension the image; maps of a large set lie on disk (`bench.spool`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class SupervisedTask(Task):
         gradient_clip: float = Field(default=5.0, ge=0)
 
     @abstractmethod
-    def targets(self, data: ImageSet) -> Arrays:
+    def targets(self, data: ImageSet) -> Labelled:
         """The labels of a whole set as arrays; raises `DataError` that names an image whose label makes no sense."""
 
     @abstractmethod
@@ -240,9 +243,9 @@ class SupervisedLearner(Learner):
         own = getattr(self._model.config, name)
         return getattr(self._task.config, name) if own is None else own
 
-    def targets(self, data: ImageSet) -> Targets:
+    def targets(self, data: ImageSet) -> Mapping[str, DeviceRows]:
         """See `Learner.targets`."""
-        return {name: torch.from_numpy(array).to(self._device) for name, array in self._task.targets(data).items()}
+        return {name: DeviceRows(rows, self._device) for name, rows in self._task.targets(data).items()}
 
     def outputs(self, images: Tensor, source: bool = False) -> Any:
         """See `Learner.outputs`."""
@@ -286,7 +289,10 @@ class SupervisedLearner(Learner):
         }
 
 
-def pick(targets: Targets, indices: Iterable[int]) -> dict[str, Tensor]:
+def pick(targets: SetTargets, indices: Iterable[int]) -> dict[str, Tensor]:
     """The targets of a batch."""
     chosen = list(indices)
-    return {name: value[to_device(chosen, value.device)] for name, value in targets.items()}
+    return {
+        name: value[chosen] if isinstance(value, DeviceRows) else value[to_device(chosen, value.device)]
+        for name, value in targets.items()
+    }

@@ -28,7 +28,8 @@ FLOORS = (
     ("bench.training", "bench.resampling", "bench.realism", "bench.features"),
     ("bench.contracts", "bench.learning", "bench.frames"),
     ("bench.samples", "bench.showing", "bench.results", "bench.store"),
-    ("bench.statistics", "bench.errors", "bench.seeds", "bench.lease", "bench.watch", "bench.arms"),
+    ("bench.statistics", "bench.errors", "bench.seeds", "bench.lease", "bench.durable", "bench.spool",
+     "bench.watch", "bench.arms"),
 )
 """From the roof down. What a floor imports lies on the same floor or below; modules that are not named are free."""
 METHODS = ("bench.cli", "bench.plan", "bench.engines", "bench.stages", "bench.store", "bench.report", "bench.finish",

@@ -1,11 +1,8 @@
-import json
-import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from bench import lease as lease_module
 from bench.errors import StoreError
 from bench.lease import Lease
 from bench.store import Store
@@ -91,19 +88,6 @@ def test_a_dead_holders_lease_is_taken_over(tmp_path: Path) -> None:
     assert mine.held()
     mine.release()
     assert not (tmp_path / "k").exists()
-
-
-def test_a_silent_holder_on_another_host_is_taken_over_and_a_live_one_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "k"
-    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "nonce": "x"}))
-    assert not Lease(path).acquire()
-    old = path.stat().st_mtime - 2 * lease_module.STALE_SECONDS
-    os.utime(path, (old, old))
-    mine = Lease(path)
-    assert mine.acquire()
-    mine.release()
 
 
 def test_a_failed_commit_says_why_in_one_line(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

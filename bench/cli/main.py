@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
 from bench import __version__
 from bench.errors import BenchError, IncompleteError, did_you_mean
@@ -79,13 +82,33 @@ def build_parser(arguments: Sequence[str] | None = None) -> argparse.ArgumentPar
     return parser
 
 
+@contextlib.contextmanager
+def _stopped_by_term() -> Iterator[None]:
+    """What a batch system or a shutdown sends first stops like Ctrl-C: leases are released, workers ended."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt(signal.SIGTERM)
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code (0 ok, 1 regression, 2 usage, 3 incomplete, 4 not comparable)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         args = build_parser(arguments).parse_args(arguments)
         args.command_line = arguments
-        return int(args.run(args))
+        with _stopped_by_term():
+            return int(args.run(args))
     except BenchError as error:
         if "--traceback" in arguments:
             traceback.print_exc()
@@ -99,9 +122,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"bench: {shown(str(error.filename or 'a file'))}: {error.strerror or error}", file=sys.stderr)
         return BenchError.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("bench: stopped; run the same command again to go on", file=sys.stderr)
-        return 130
+        return 143 if stopped.args == (signal.SIGTERM,) else 130
     except Exception as error:  # a fault of ours, which is no regression (1) and no usage (2): nothing is complete
         if "--traceback" in arguments:
             traceback.print_exc()

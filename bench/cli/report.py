@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,13 @@ def run(args: argparse.Namespace) -> int:
     """Write the report; exit code 3 when cells are missing (they are shown as missing)."""
     from bench.finish import finish
     from bench.plan import Only, build_plan
+    from bench.running import damaged_results
 
     store, suite = open_store(args), open_suite(args)
     plan = build_plan(suite, Only.parse(args.only, suite), store.root / "descriptions")
+    for key, wrong in damaged_results(plan, store).items():
+        print(f"damaged: {wrong}; not counted, run the suite again and it is computed anew", file=sys.stderr)
+        store.distrust(key)  # a report changes nothing in the store
     out = out_directory(args, suite)
     (out / ".report.json").unlink(missing_ok=True)
     result = finish(plan, store, out, command_text(args))

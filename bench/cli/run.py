@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +51,27 @@ def run(args: argparse.Namespace) -> int:
     reasons = _make_missing(args, plan, store, out)
     from bench.finish import finish
 
-    result = finish(with_finished(plan, suite, store) if args.only else plan, store, out, command_text(args), reasons)
+    whole = with_finished(plan, suite, store) if args.only else plan
+    # Several runs of one command share a store, and may share this folder: one of them writes it at a time.
+    with alone_in(out):
+        result = finish(whole, store, out, command_text(args), reasons)
     if args.json:
         print(json.dumps(result.as_json(), indent=1))
     else:
         print(result.text())
     return result.exit_code
+
+
+@contextlib.contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Wait until no other process writes this folder of results."""
+    from bench.lease import POLL_SECONDS, Lease
+
+    lease = Lease(out / ".writing")
+    while not lease.acquire():
+        time.sleep(POLL_SECONDS)
+    with lease:
+        yield
 
 
 def with_finished(plan: Any, suite: Any, store: Any) -> Any:
@@ -75,20 +93,30 @@ def with_finished(plan: Any, suite: Any, store: Any) -> Any:
 
 
 def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict[str, str]:
-    missing = [stage for key, stage in plan.stages.items() if not store.has(key)]
+    from bench.running import damaged_results, in_use, keep_keys, put_aside
+
+    damaged = damaged_results(plan, store)
+    for wrong, where in zip(damaged.values(), put_aside(store, damaged), strict=True):
+        print(f"damaged: {wrong}; {where}", file=sys.stderr)
     results = [*(cell.score_key for cell in plan.cells if cell.score_key), *(k for q in plan.quality for k in q.keys)]
     results += [key for cell in plan.cells if cell.skip for key in cell.refiner_keys]
     if all(store.has(key) for key in results):
         return {}
+    device = choose_device(args.device)
+    keep_keys(out, plan.stages)
+    with in_use(store, plan.stages):
+        return _compute(args, plan, store, out, device)
+
+
+def _compute(args: argparse.Namespace, plan: Any, store: Any, out: Path, device: str) -> dict[str, str]:
     from bench.collect import rows
     from bench.console import Console
     from bench.engines.local import default_workers, run_plan
     from bench.estimates import estimate
     from bench.results import write_rows
 
-    device = choose_device(args.device)
+    missing = [stage for key, stage in plan.stages.items() if not store.has(key)]
     workers = args.workers or default_workers(device)
-    store.root.mkdir(parents=True, exist_ok=True)
     expected = {key: seconds for key, (seconds, _) in estimate(plan, missing, store.history()).items()}
     with Console(
         missing, workers, expected, on_score=lambda: write_rows(out / "rows.csv", rows(plan, store))

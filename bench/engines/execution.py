@@ -17,13 +17,15 @@ from typing import Literal
 
 from bench import __version__
 from bench.contracts import Context, Progress
-from bench.errors import BenchError, DivergedError
+from bench.durable import write_whole
+from bench.errors import BenchError, DiskError, DivergedError
 from bench.graph import Stage
-from bench.lease import HEARTBEAT_SECONDS
+from bench.lease import HEARTBEAT_SECONDS, Lease
+from bench.spool import spooling
 from bench.stages import run_stage
-from bench.store import Store, disk_message
+from bench.store import CHECKPOINT, FULL, LeaseLost, Store, disk_message
 
-Status = Literal["done", "shared", "failed", "damaged"]
+Status = Literal["done", "shared", "busy", "failed", "damaged"]
 CHECKPOINTED = ("fit", "train")
 
 
@@ -32,8 +34,9 @@ class Outcome:
     """How a stage ended.
 
     Attributes:
-        status: done here; shared (another process did it); failed (``reason``); damaged (an input's bytes are wrong:
-            ``reason`` says which file, ``damaged`` is its key, and it was set aside).
+        status: done here; shared (another process did it); busy (another process is at it, and nobody waited); failed
+            (``reason``); damaged (an input's bytes are wrong: ``reason`` says which file, ``damaged`` is its key, and
+            it was set aside).
         fatal: the whole run must stop (a full disk).
     """
 
@@ -46,32 +49,58 @@ class Outcome:
 
 
 def execute(
-    stage: Stage, store: Store, *, device: str, progress: Callable[[Progress], None], wait_seconds: float = 1.0
+    stage: Stage,
+    store: Store,
+    *,
+    device: str,
+    progress: Callable[[Progress], None],
+    wait_seconds: float = 1.0,
+    patient: bool = True,
 ) -> Outcome:
-    """Take the lease, check the inputs, run the stage, commit; wait where another process holds the lease."""
-    try:
-        lease = store.lease(stage.key)
-        while not lease.acquire():
-            time.sleep(wait_seconds)
+    """Take the lease, check the inputs, run the stage, commit.
+
+    Where another process holds the lease: wait for it, or, if not ``patient``, say that the stage is busy. Where the
+    lease is lost on the way (this process slept for a minute, and another took over): the same again.
+    """
+    while True:
+        try:
+            lease = store.lease(stage.key)
+            while not lease.acquire():
+                if store.has(stage.key):
+                    return Outcome("shared")
+                if not patient:
+                    return Outcome("busy")
+                time.sleep(wait_seconds)
+        except OSError as error:
+            return Outcome("failed", reason=disk_message(error, store.root), fatal=True)
+        with lease:
             if store.has(stage.key):
                 return Outcome("shared")
-    except OSError as error:
-        return Outcome("failed", reason=disk_message(error, store.root), fatal=True)
-    with lease:
-        if store.has(stage.key):
-            return Outcome("shared")
-        for key in dict.fromkeys(stage.inputs.values()):
-            wrong = store.verify(key)
-            if wrong:
-                aside = store.set_aside(key) if store.path(key).exists() else store.path(key)
-                return Outcome("damaged", reason=f"{wrong}; set aside as {aside}, computing it again", damaged=key)
-        return _compute(stage, store, device, progress)
+            for key in dict.fromkeys(stage.inputs.values()):
+                wrong = store.verify(key)
+                if wrong:
+                    return _damaged(store, key, wrong)
+            try:
+                return _compute(stage, store, device, progress, lease)
+            except LeaseLost:
+                continue
 
 
-def _compute(stage: Stage, store: Store, device: str, progress: Callable[[Progress], None]) -> Outcome:
-    started = time.monotonic()
+def _damaged(store: Store, key: str, wrong: str) -> Outcome:
     try:
-        work = store.work(stage.key)
+        aside = store.set_aside(key)
+    except OSError as error:
+        return Outcome("failed", reason=f"{wrong}; {disk_message(error, store.root)}", fatal=True)
+    where = f"set aside as {aside}, " if aside else ""
+    return Outcome("damaged", reason=f"{wrong}; {where}computing it again", damaged=key)
+
+
+def _compute(
+    stage: Stage, store: Store, device: str, progress: Callable[[Progress], None], lease: Lease
+) -> Outcome:
+    started, work = time.monotonic(), Path()
+    try:
+        work = store.claim_work(stage.key, lease.holder)
         before = _prepare(work, stage)
         clock = _Clock(work / "elapsed", before, progress)
         reset_peak_memory(device)
@@ -79,11 +108,12 @@ def _compute(stage: Stage, store: Store, device: str, progress: Callable[[Progre
             seed=int(stage.spec.get("seed", 0)),
             directory=work / "out",
             device=device,
-            checkpoint=work / "checkpoint.pt" if stage.kind in CHECKPOINTED else None,
+            checkpoint=work / CHECKPOINT if stage.kind in CHECKPOINTED else None,
             precision=stage.spec.get("precision", "fp32"),
             progress=clock,
         )
-        facts = run_stage(stage, store, context)
+        with spooling(work):
+            facts = run_stage(stage, store, context)
         seconds = before + time.monotonic() - started
         meta = {
             **facts,
@@ -97,7 +127,7 @@ def _compute(stage: Stage, store: Store, device: str, progress: Callable[[Progre
             "versions": versions(),
             "hardware": hardware(device),
         }
-        store.commit(stage.key, work / "out", meta)
+        store.commit(stage.key, work / "out", meta, lease.held)
         shutil.rmtree(work, ignore_errors=True)
         store.remember(
             {
@@ -111,21 +141,45 @@ def _compute(stage: Stage, store: Store, device: str, progress: Callable[[Progre
             }
         )
         return Outcome("done", seconds)
-    except BenchError as error:
-        if isinstance(error, DivergedError):
-            shutil.rmtree(store.work(stage.key), ignore_errors=True)
-            with contextlib.suppress(OSError):
-                store.remember_failure(stage.key, str(error))
-        return Outcome("failed", time.monotonic() - started, str(error), traceback.format_exc())
+    except LeaseLost:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
     except MemoryError:
         return Outcome("failed", time.monotonic() - started, "out of memory; use a smaller batch or image size")
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            shutil.rmtree(store.work(stage.key), ignore_errors=True)
-            return Outcome("failed", time.monotonic() - started, disk_message(error, store.root), fatal=True)
-        return Outcome("failed", time.monotonic() - started, _one_line(error), traceback.format_exc())
     except Exception as error:  # A plug-in may raise anything; the cell fails and everything else goes on.
-        return Outcome("failed", time.monotonic() - started, _one_line(error), traceback.format_exc())
+        if not lease.held():  # the folder was taken away under us, which may look like any error
+            shutil.rmtree(work, ignore_errors=True)
+            raise LeaseLost(stage.key) from error
+        return _failed(error, stage, store, work, time.monotonic() - started)
+
+
+def _failed(error: Exception, stage: Stage, store: Store, work: Path, seconds: float) -> Outcome:
+    full = _full(error)
+    if full is not None or isinstance(error, DiskError):
+        # What was half-written makes room; a checkpoint, and the log that belongs to it, is days of work and stays.
+        if not (work / CHECKPOINT).exists():
+            shutil.rmtree(work, ignore_errors=True)
+        return Outcome("failed", seconds, disk_message(full, store.root) if full else str(error), fatal=True)
+    if isinstance(error, DivergedError):
+        shutil.rmtree(work, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            store.remember_failure(stage.key, str(error))
+    reason = str(error) if isinstance(error, BenchError) else _one_line(error)
+    return Outcome("failed", seconds, reason, traceback.format_exc())
+
+
+def _full(error: BaseException) -> OSError | None:
+    """The disk's complaint behind an error: itself, what it was raised from, or the same in the words of a library."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in (*FULL, errno.EROFS):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    # safetensors writes from Rust and tells the system's number in its message alone.
+    for number in FULL:
+        if f"(os error {number})" in str(error) or os.strerror(number) in str(error):
+            return OSError(number, os.strerror(number))
+    return None
 
 
 def _one_line(error: BaseException) -> str:
@@ -138,7 +192,7 @@ def _one_line(error: BaseException) -> str:
 def _prepare(work: Path, stage: Stage) -> float:
     """Make the work folder; without a checkpoint it starts empty. Returns seconds spent by earlier attempts."""
     out = work / "out"
-    if not (work / "checkpoint.pt").exists():
+    if not (work / CHECKPOINT).exists():
         shutil.rmtree(work, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     (work / "stage.json").write_text(json.dumps({"label": stage.label, "spec": stage.spec}))
@@ -159,7 +213,7 @@ class _Clock:
         self.progress(progress)
         now = time.monotonic()
         if now - self.noted > HEARTBEAT_SECONDS:
-            self.path.write_text(f"{self.before + now - self.started:.3f}")
+            write_whole(self.path, f"{self.before + now - self.started:.3f}", durable=False)
             self.noted = now
 
 

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -19,10 +20,13 @@ from typing import Any
 from bench import plugins
 from bench.contracts import Progress
 from bench.engines.execution import Outcome, execute
+from bench.engines.sharing import Elsewhere
 from bench.graph import Plan, Stage
 from bench.store import Store
 
 PROGRESS_SECONDS = 0.5
+MOST_DAMAGED = 3
+"""So often an artifact is computed again; one that is found damaged each time lies on a broken disk."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None
         if stage is None:
             return
         last = 0.0
-        _tell(pipe, execute(stage, store, device=device, progress=progress))
+        _tell(pipe, execute(stage, store, device=device, progress=progress, patient=False))
 
 
 def _tell(pipe: Connection, message: Progress | Outcome) -> None:
@@ -132,6 +136,8 @@ class _Scheduler:
         self.keep_going, self.retry_failed = keep_going, retry_failed
         self.failures = Failures()
         self.waiting: dict[str, Stage] = {}
+        self.elsewhere = Elsewhere(store)
+        self.damaged: Counter[str] = Counter()
         self.stopped = False
 
     def run(self, count: int) -> Failures:
@@ -145,13 +151,25 @@ class _Scheduler:
         try:
             while self.waiting or any(worker.stage for worker in workers):
                 idle = [worker for worker in workers if worker.stage is None]
+                waits = shared = False
                 for stage in self._ready(workers):
-                    if not idle and len(workers) < count:
-                        idle.append(self._start(context, workers))
-                    if not idle:
+                    if not idle and len(workers) >= count:
                         break
+                    if self.store.has(stage.key):
+                        shared = True
+                        del self.waiting[stage.key]
+                        self._end(stage, Outcome("shared"))
+                        continue
+                    if self.elsewhere.holds(stage.key):
+                        waits = True
+                        continue
+                    if not idle:
+                        idle.append(self._start(context, workers))
                     self._assign(idle.pop(), stage)
                 busy = [worker for worker in workers if worker.stage is not None]
+                if not busy and (waits or shared):
+                    time.sleep(0 if shared else PROGRESS_SECONDS)
+                    continue
                 if not busy:
                     break
                 for worker in self._woken(busy):
@@ -254,7 +272,9 @@ class _Scheduler:
             self._end(stage, message)
 
     def _end(self, stage: Stage, outcome: Outcome) -> None:
-        if outcome.status == "damaged" and outcome.damaged in self.plan.stages:
+        if outcome.status == "busy":
+            self.waiting[stage.key] = stage
+        elif outcome.status == "damaged" and self._may_be_made_again(outcome.damaged):
             again = {*self.waiting, stage.key, *self._missing_above(outcome.damaged)}
             self.waiting = {key: waiting for key, waiting in self.plan.stages.items() if key in again}
         elif outcome.status in ("failed", "damaged"):
@@ -266,6 +286,10 @@ class _Scheduler:
             elif not self.keep_going:
                 self.stopped = True
         self.listen(Event(stage, "ended", outcome=outcome))
+
+    def _may_be_made_again(self, key: str) -> bool:
+        self.damaged[key] += 1
+        return key in self.plan.stages and self.damaged[key] <= MOST_DAMAGED
 
     def _missing_above(self, key: str) -> set[str]:
         """A key and every stage above it whose artifact is not in the store."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,9 +20,10 @@ from bench.learning import Targets
 from bench.resampling import ratio
 from bench.samples import ImageSet
 from bench.showing import Showing, TaskPicture
+from bench.spool import spooled
 from tasks.depth.metrics import METRICS, Crop, image_errors
 from tasks.depth.pictures import depth_pictures
-from tasks.supervised import Arrays, SupervisedTask
+from tasks.supervised import Arrays, Labelled, SupervisedTask
 
 
 class Depth(SupervisedTask):
@@ -66,19 +68,21 @@ class Depth(SupervisedTask):
                 raise ValueError(f"min_depth = {self.min_depth} m must be less than the cap of {cap} m")
             return self
 
-    def targets(self, data: ImageSet) -> Arrays:
+    def targets(self, data: ImageSet) -> Labelled:
         """``depth``: (N, H, W) float32 in metres, 0 where unknown."""
         height, width = data.size
-        depth = np.zeros((len(data), height, width), np.float32)
-        for index, record in enumerate(data.records):
-            label = data.labels(index).depth
+        measured = replace(data, has=data.has & {"depth"})
+
+        def read(index: int) -> NDArray[np.float32]:
+            label = measured.labels(index).depth
             if label is None:
                 raise DataError(f"task 'depth' needs depth, which the {data.domain} images do not have")
             if label.shape != (height, width):
-                path = record.label_path("depth")
+                path = data.records[index].label_path("depth")
                 raise DataError(f"{path}: depth of {label.shape[1]}x{label.shape[0]}, its image is {width}x{height}")
-            depth[index] = label
-        return {"depth": depth}
+            return label
+
+        return {"depth": spooled(len(data), (height, width), np.float32, read)}
 
     def losses(self, outputs: Tensor | Sequence[Tensor], targets: Targets) -> Mapping[str, Tensor]:
         """Mean absolute error of normalised depth over known pixels, summed over scales (T2Net's task loss).

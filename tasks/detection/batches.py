@@ -1,21 +1,18 @@
-"""Training images in memory as one tensor, and batches of them with flips."""
+"""Training images (large sets lie on disk, `bench.spool`), and batches of them with flips."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.errors import DataError
+from bench.frames import DeviceRows, image_rows
 from bench.samples import ImageSet
 from tasks.detection.model import Target
-
-
-def image_tensor(data: ImageSet) -> Tensor:
-    """(N, 3, H, W) uint8, every image of a set; raises `DataError` when their sizes differ."""
-    return torch.from_numpy(data.images()).permute(0, 3, 1, 2).contiguous()
 
 
 def as_input(images: Tensor, device: str | torch.device) -> Tensor:
@@ -24,19 +21,20 @@ def as_input(images: Tensor, device: str | torch.device) -> Tensor:
 
 
 class TrainingImages:
-    """A labelled image set as tensors.
+    """A labelled image set as batches of tensors.
 
     Raises:
         DataError: the set has no boxes at all, or a box without area.
     """
 
     def __init__(self, data: ImageSet, device: str) -> None:
-        self.images = image_tensor(data)
-        self.width = int(self.images.shape[-1])
+        self.images = DeviceRows(image_rows(data))
+        self.width = data.size[1]
         self.device = device
         self.targets: list[Target] = []
+        boxed = replace(data, has=data.has & {"boxes"})  # label maps are not wanted, so they are not read
         for index, record in enumerate(data.records):
-            labels = data.labels(index)
+            labels = boxed.labels(index)
             if labels.boxes is None or labels.classes is None:
                 raise DataError(f"{record.path}: the image set has no boxes; a detector cannot be trained on it")
             if len(labels.boxes) and not bool((labels.boxes[:, 2:] > labels.boxes[:, :2]).all()):
@@ -51,7 +49,7 @@ class TrainingImages:
     ) -> tuple[Tensor, list[Target]]:
         """Images (B, 3, H, W) in [0, 1] and their targets, each mirrored with probability ``flip``."""
         mirrored = torch.from_numpy(generator.random(len(indices)) < flip)
-        images = self.images[list(indices)]
+        images = self.images[indices]
         images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
         targets = []
         for index, mirror in zip(indices, mirrored.tolist(), strict=True):

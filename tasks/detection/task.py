@@ -14,13 +14,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bench.contracts import Context, PluginConfig, Progress, Score, State, Task
+from bench.frames import DeviceRows, image_rows
 from bench.rates import set_rate
 from bench.samples import ImageSet
 from bench.seeds import derive
 from bench.showing import Showing, TaskPicture
 from bench.training import Batches, autocast, evaluating, step_generator, train
 from tasks.detection.agreement import detection_agreement
-from tasks.detection.batches import TrainingImages, as_input, image_tensor
+from tasks.detection.batches import TrainingImages, as_input
 from tasks.detection.evaluation import coco_scores
 from tasks.detection.model import DetectionModel, Detections, Limits
 from tasks.detection.pictures import detection_pictures
@@ -106,17 +107,15 @@ class Detection(Task):
         module.load_state_dict(dict(state))
         config = self.config
         limits = Limits(config.score_threshold, config.nms_threshold, config.max_detections)
-        images = image_tensor(data)
-        results: list[dict[str, Any]] = []
+        images = DeviceRows(image_rows(data))
         batch_size = 16
-        with evaluating(module):
+        with evaluating(module), ResultWriter(context.directory / "predictions.json") as results:
             for start in range(0, len(images), batch_size):
-                batch = as_input(images[start : start + batch_size], context.device)
+                batch = as_input(images[range(start, min(start + batch_size, len(images)))], context.device)
                 # Always in float32: it costs little here, and coarse scores would tie.
                 for offset, detections in enumerate(model.detect(module, batch, limits)):
-                    results += coco_results(start + offset + 1, detections, data.size)
+                    results.write(coco_results(start + offset + 1, detections, data.size))
                 context.progress(Progress(min(start + batch_size, len(images)), len(images)))
-        (context.directory / "predictions.json").write_text(json.dumps(results, separators=(",", ":")))
 
     def score(self, predictions: Path, truth: ImageSet) -> list[Score]:
         """COCO figures of ``predictions`` (the folder that `predict` wrote into, or the JSON file itself)."""
@@ -151,6 +150,29 @@ class Detection(Task):
             module = model.build(len(data.class_names), data.size).to(context.device)
         # Channels last: 15 to 25 % faster convolutions on AVX-512, and what tensor cores want.
         return module.to(memory_format=torch.channels_last)
+
+
+class ResultWriter:
+    """A COCO result list, written image by image: of a large set it would fill memory many times over."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w")
+        self._first = True
+
+    def __enter__(self) -> ResultWriter:
+        self._file.write("[")
+        return self
+
+    def write(self, results: list[dict[str, Any]]) -> None:
+        """Add results."""
+        for result in results:
+            self._file.write(("" if self._first else ",") + json.dumps(result, separators=(",", ":")))
+            self._first = False
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._file.write("]")
+        self._file.close()
 
 
 def read_results(predictions: Path) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,11 +20,12 @@ from bench.learning import Targets
 from bench.resampling import ratio
 from bench.samples import ImageSet
 from bench.showing import Showing, TaskPicture
+from bench.spool import spooled
 from tasks.segmentation.augmentation import augmented
 from tasks.segmentation.metrics import VOID, confusion_scores, image_confusions, set_confusion
 from tasks.segmentation.model import MAIN, Outputs
 from tasks.segmentation.pictures import segmentation_pictures
-from tasks.supervised import Arrays, SupervisedTask
+from tasks.supervised import Arrays, Labelled, SupervisedTask
 
 SCALES = (0.5, 0.75, 1.0, 1.25, 1.5)
 """DeepLab's random scales (Chen et al. 2018, arXiv 1606.00915, section 4.1.1), for ``scales``."""
@@ -66,21 +68,23 @@ class Segmentation(SupervisedTask):
                 raise ValueError("each above 0 and at most 8")
             return scales
 
-    def targets(self, data: ImageSet) -> Arrays:
+    def targets(self, data: ImageSet) -> Labelled:
         """``semantic``: (N, H, W) uint8, a class or 255."""
         height, width = data.size
-        maps = np.empty((len(data), height, width), np.uint8)
-        for index, record in enumerate(data.records):
-            semantic = data.labels(index).semantic
-            path = record.label_path("semantic")
+        mapped = replace(data, has=data.has & {"semantic"})
+
+        def read(index: int) -> NDArray[np.uint8]:
+            semantic = mapped.labels(index).semantic
+            path = data.records[index].label_path("semantic")
             if semantic is None or semantic.shape != (height, width):
                 raise DataError(f"{path}: no semantic map of {width}x{height} pixels; render or import the set again")
             strange = np.setdiff1d(semantic, [*range(len(data.class_names)), VOID])
             if strange.size:
                 known = f"the set has {len(data.class_names)} classes (void is {VOID})"
                 raise DataError(f"{path}: value {strange[0]}, but {known}; mend the map or the class list")
-            maps[index] = semantic
-        return {"semantic": maps}
+            return semantic
+
+        return {"semantic": spooled(len(data), (height, width), np.uint8, read)}
 
     def augment(self, images: Tensor, targets: Targets, random: np.random.Generator) -> tuple[Tensor, Targets]:
         """Random scale, crop and mirroring."""
