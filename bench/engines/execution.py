@@ -25,6 +25,7 @@ from bench.store import Store, disk_message
 
 Status = Literal["done", "shared", "failed", "damaged"]
 CHECKPOINTED = ("fit", "train")
+PROGRESS_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,20 @@ def _prepare(work: Path, stage: Stage) -> float:
         return float((work / "elapsed").read_text())
     except (OSError, ValueError):
         return 0.0
+
+
+def thinned(tell: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Pass on a report every half second, and the last one."""
+    last = 0.0
+
+    def progress(report: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > PROGRESS_SECONDS or report.step == report.total:
+            last = now
+            tell(report)
+
+    return progress
 
 
 class _Clock:

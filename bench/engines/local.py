@@ -9,30 +9,33 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from bench import plugins
 from bench.contracts import Progress
-from bench.engines.execution import Outcome, execute
+from bench.engines.execution import Outcome, execute, thinned
 from bench.graph import Plan, Stage
 from bench.store import Store
-
-PROGRESS_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Event:
-    """What the engine tells the console: a stage started, progressed or ended (with what is left to do)."""
+    """What an engine tells the console: a stage started, progressed, ended, or was lost with its node and begins again.
+
+    Attributes:
+        host: where it started, told by engines that use several machines.
+    """
 
     stage: Stage
     kind: str
     progress: Progress | None = None
     outcome: Outcome | None = None
+    host: str = ""
 
 
 @dataclass
@@ -78,7 +81,7 @@ def run_plan(
 
     Raises nothing for a failed stage: reasons come back in `Failures`. KeyboardInterrupt stops the workers.
     """
-    return _Scheduler(plan, store, device, listen, keep_going, retry_failed).run(workers)
+    return Scheduler(plan, store, device, listen, keep_going, retry_failed).run(workers)
 
 
 def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None:
@@ -90,15 +93,6 @@ def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None
     for file in files:
         plugins.add_file(file)
     store = Store(root)
-    last = 0.0
-
-    def progress(report: Progress) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last > PROGRESS_SECONDS or report.step == report.total:
-            last = now
-            _tell(pipe, report)
-
     while True:
         try:
             stage = pipe.recv()
@@ -106,8 +100,7 @@ def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None
             return
         if stage is None:
             return
-        last = 0.0
-        _tell(pipe, execute(stage, store, device=device, progress=progress))
+        _tell(pipe, execute(stage, store, device=device, progress=thinned(partial(_tell, pipe))))
 
 
 def _tell(pipe: Connection, message: Progress | Outcome) -> None:
@@ -118,7 +111,9 @@ def _tell(pipe: Connection, message: Progress | Outcome) -> None:
         os._exit(1)
 
 
-class _Scheduler:
+class Scheduler:
+    """Which stages are to be made, in which order, and what follows from how they end; `run` makes them here."""
+
     def __init__(
         self,
         plan: Plan,
@@ -135,17 +130,15 @@ class _Scheduler:
         self.stopped = False
 
     def run(self, count: int) -> Failures:
-        for stage in self._needed():
-            self.waiting[stage.key] = stage
-        self._known_failures()
-        if not self.waiting:
+        """Make everything in ``count`` worker processes of this machine."""
+        if not self.begin():
             return self.failures
         context = multiprocessing.get_context("spawn")
         workers: list[_Worker] = []
         try:
             while self.waiting or any(worker.stage for worker in workers):
                 idle = [worker for worker in workers if worker.stage is None]
-                for stage in self._ready(workers):
+                for stage in self.ready(worker.stage for worker in workers):
                     if not idle and len(workers) < count:
                         idle.append(self._start(context, workers))
                     if not idle:
@@ -157,11 +150,19 @@ class _Scheduler:
                 for worker in self._woken(busy):
                     self._hear(worker, workers)
                 if self.stopped:
-                    self._ready(workers)  # gives the reason to whatever rests on the failed stage
+                    # Gives the reason to whatever rests on the failed stage.
+                    self.ready(worker.stage for worker in workers)
                     break
         finally:
             self._stop(workers)
         return self.failures
+
+    def begin(self) -> bool:
+        """Find what is to be made; False where nothing is."""
+        for stage in self._needed():
+            self.waiting[stage.key] = stage
+        self._known_failures()
+        return bool(self.waiting)
 
     def _known_failures(self) -> None:
         """Fail at once what diverged before, or forget that it did."""
@@ -170,7 +171,7 @@ class _Scheduler:
             if reason and self.retry_failed:
                 self.store.forget_failure(stage.key)
             elif reason:
-                self._end(stage, Outcome("failed", reason=f"{reason} (in an earlier run; --retry-failed tries again)"))
+                self.end(stage, Outcome("failed", reason=f"{reason} (in an earlier run; --retry-failed tries again)"))
                 self.waiting.pop(stage.key, None)
 
     def _needed(self) -> Iterator[Stage]:
@@ -190,9 +191,9 @@ class _Scheduler:
                 wanted |= set(stage.inputs.values())
         return iter([stage for key, stage in self.plan.stages.items() if key in missing])
 
-    def _ready(self, workers: list[_Worker]) -> list[Stage]:
+    def ready(self, at_work: Iterable[Stage | None]) -> list[Stage]:
         """Waiting stages whose inputs are there, in the plan's order; long ones (fits) before short ones."""
-        running = {worker.stage.key for worker in workers if worker.stage}
+        running = {stage.key for stage in at_work if stage}
         ready = []
         for stage in list(self.waiting.values()):
             blocked = next((key for key in stage.inputs.values() if key in self.failures.reasons), None)
@@ -246,14 +247,15 @@ class _Scheduler:
         if died:
             worker.process.join()
             workers.remove(worker)
-            self._end(stage, Outcome("failed", reason=_death(worker.process.exitcode)))
+            self.end(stage, Outcome("failed", reason=_death(worker.process.exitcode)))
         elif isinstance(message, Progress):
             self.listen(Event(stage, "progress", message))
         elif isinstance(message, Outcome):
             worker.stage = None
-            self._end(stage, message)
+            self.end(stage, message)
 
-    def _end(self, stage: Stage, outcome: Outcome) -> None:
+    def end(self, stage: Stage, outcome: Outcome) -> None:
+        """Take note of how a stage ended, and tell the listener."""
         if outcome.status == "damaged" and outcome.damaged in self.plan.stages:
             again = {*self.waiting, stage.key, *self._missing_above(outcome.damaged)}
             self.waiting = {key: waiting for key, waiting in self.plan.stages.items() if key in again}
