@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.contracts import Context, Progress
+from bench.distributed import mean
 from bench.errors import DivergedError
 from bench.seeds import derive
 from bench.watch import LossWatch
@@ -131,8 +132,9 @@ def train(
         DivergedError: a logged loss is NaN or infinite, or explodes (`bench.watch`); the message names loss and step.
     """
     start = _resume(context, parts)
-    log = _LossLog(context.directory / "losses.csv", keep_below=start)
-    sheet_steps = {round(steps * (k + 1) / sheets) for k in range(sheets)} if sheet and sheets else set()
+    leads = context.rank == 0  # of processes that train together, one logs, draws and saves for all
+    log = _LossLog(context.directory / "losses.csv", keep_below=start) if leads else None
+    sheet_steps = {round(steps * (k + 1) / sheets) for k in range(sheets)} if leads and sheet and sheets else set()
     saved = logged = time.monotonic()
     logged_step = start
     for i in range(start, steps):
@@ -140,11 +142,12 @@ def train(
         losses = step(i)
         done = i + 1
         if done % log_every == 0 or done == steps or i == start:
-            values = {name: float(value) for name, value in losses.items()}
+            values = mean(context, {name: float(value) for name, value in losses.items()})
             for name, value in values.items():
                 if not math.isfinite(value):
                     raise DivergedError(f"step {done}: {name} is {value}; lower the learning rate or clip gradients")
-            if done % log_every == 0 or done == steps or i == 0:  # a resumed run logs the same lines as a whole one
+            # A resumed run logs the same lines as a whole one.
+            if log and (done % log_every == 0 or done == steps or i == 0):
                 exploded = log.write(done, values)
                 if exploded:
                     raise DivergedError(f"step {done}: {exploded}; lower the learning rate or clip gradients")
@@ -154,7 +157,7 @@ def train(
             context.progress(Progress(done, steps, values, rate))
         if sheet and done in sheet_steps:
             sheet(done)
-        if context.checkpoint is not None and time.monotonic() - saved > checkpoint_seconds:
+        if leads and context.checkpoint is not None and time.monotonic() - saved > checkpoint_seconds:
             _save(context.checkpoint, done, parts)
             saved = time.monotonic()
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.contracts import Context
+from bench.distributed import part
 from bench.samples import U8, ImageSet
 from bench.training import Batches, step_generator
 
@@ -97,6 +98,8 @@ class UnpairedCrops:
         device, masks = self._context.device, self._masks[name]
         chosen = self._batches[name].indices(step)
         places = [self._place(random) for _ in chosen]
+        mine = part(self._context, len(chosen))
+        chosen, places = chosen[mine], places[mine]
         images = self._enlarged(to_tensor(self._images[name][chosen], device), "bilinear")
         image = torch.stack([self._cut(x, *place) for x, place in zip(images, places, strict=True)])
         if masks is None:

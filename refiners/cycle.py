@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.contracts import Context
+from bench.distributed import gathered, noise_like, part
 from bench.seeds import derive
 from bench.training import Stateful, autocast, step_generator
 from refiners.crops import Batch
@@ -151,7 +152,7 @@ class CycleStep:
 
     def _translate(self, network: ResnetGenerator, image: Tensor, already: Tensor) -> tuple[Tensor, Tensor | None]:
         """Translate ``image`` with noise and, in the same batch, ``already`` without (for the identity loss)."""
-        noise = torch.randn_like(image) if self.config.noise else None
+        noise = noise_like(self.context, image) if self.config.noise else None
         if self.config.lambda_identity == 0:
             return network(image, noise), None
         if noise is not None:
@@ -186,7 +187,8 @@ class CycleStep:
             ("discriminator_synthetic", self.judge_synthetic, batch.synthetic, made.simplified, self._pools[1]),
         ):
             with autocast(self.context):
-                old = pool.query(refined, random)
+                everything = pool.query(gathered(self.context, refined), random)
+                old = everything[part(self.context, len(everything))]
                 loss = discriminator_adversarial_loss(*judge(torch.cat([real, old])).split([len(real), len(old)]))
             loss.backward()  # type: ignore[no-untyped-call]
             losses[name] = loss.detach()

@@ -20,6 +20,10 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--workers", type=int, metavar="N", help="stages at a time (default: one a core; one on a GPU; what Ray has)"
     )
     parser.add_argument(
+        "--ranks", type=int, default=1, metavar="N",
+        help="processes that fit one refiner together, a GPU each, where it can be shared (default: 1)",
+    )  # fmt: skip
+    parser.add_argument(
         "--engine", choices=("local", "ray"), default="local",
         help="local: processes of this machine (default); ray: tasks on a Ray cluster that shares the store",
     )  # fmt: skip
@@ -47,6 +51,8 @@ def check_engine_options(args: argparse.Namespace) -> None:
     """Raise `UsageError` for options that contradict each other or themselves, before anything is planned."""
     if args.workers is not None and args.workers < 1:
         raise UsageError(f"--workers {args.workers}: must be 1 or more")
+    if args.ranks < 1:
+        raise UsageError(f"--ranks {args.ranks}: must be 1 or more")
     for option in ("address", "gpus_per_stage", "memory_per_stage"):
         value, text = getattr(args, option), f"--{option.replace('_', '-')}"
         if value is not None and args.engine != "ray":
@@ -65,8 +71,9 @@ def engine(args: argparse.Namespace) -> Iterator[Engine]:
         from bench.engines import local
 
         device = choose_device(args.device)
-        workers = args.workers or local.default_workers(device)
-        run = partial(local.run_plan, device=device, workers=workers)
+        _check_devices(device, args.ranks)
+        workers = args.workers or max(1, local.default_workers(device) // args.ranks)
+        run = partial(local.run_plan, device=device, workers=workers, ranks=args.ranks)
         yield Engine(workers, f"{device} with {workers} workers", run)
         return
     from bench.engines import ray_cluster
@@ -79,5 +86,15 @@ def engine(args: argparse.Namespace) -> Iterator[Engine]:
         words = f"{device} with Ray, {count} stages at a time on {nodes} nodes"
         if not count:
             words += f"; waiting {ray_cluster.PATIENCE_SECONDS / 60:.0f} minutes for a node that can take one"
-        run = partial(ray_cluster.run_plan, ray=ray, needs=needs, device=device, workers=args.workers)
+        run = partial(ray_cluster.run_plan, ray=ray, needs=needs, device=device, workers=args.workers, ranks=args.ranks)
         yield Engine(min(count, args.workers or count), words, run)
+
+
+def _check_devices(device: str, ranks: int) -> None:
+    if ranks == 1 or not device.startswith("cuda"):
+        return
+    import torch
+
+    count = torch.cuda.device_count()
+    if ranks > count:
+        raise UsageError(f"--ranks {ranks}: {count} CUDA devices are visible; each rank needs one")

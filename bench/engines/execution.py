@@ -17,6 +17,7 @@ from typing import Literal
 
 from bench import __version__
 from bench.contracts import Context, Progress
+from bench.engines.ranks import together
 from bench.errors import BenchError, DivergedError
 from bench.graph import Stage
 from bench.lease import HEARTBEAT_SECONDS
@@ -47,9 +48,18 @@ class Outcome:
 
 
 def execute(
-    stage: Stage, store: Store, *, device: str, progress: Callable[[Progress], None], wait_seconds: float = 1.0
+    stage: Stage,
+    store: Store,
+    *,
+    device: str,
+    progress: Callable[[Progress], None],
+    ranks: int = 1,
+    wait_seconds: float = 1.0,
 ) -> Outcome:
-    """Take the lease, check the inputs, run the stage, commit; wait where another process holds the lease."""
+    """Take the lease, check the inputs, run the stage, commit; wait where another process holds the lease.
+
+    ``ranks`` processes share the stage, a GPU each on CUDA, where it is a fit of a refiner that can be shared.
+    """
     try:
         lease = store.lease(stage.key)
         while not lease.acquire():
@@ -66,10 +76,10 @@ def execute(
             if wrong:
                 aside = store.set_aside(key) if store.path(key).exists() else store.path(key)
                 return Outcome("damaged", reason=f"{wrong}; set aside as {aside}, computing it again", damaged=key)
-        return _compute(stage, store, device, progress)
+        return _compute(stage, store, device, progress, ranks)
 
 
-def _compute(stage: Stage, store: Store, device: str, progress: Callable[[Progress], None]) -> Outcome:
+def _compute(stage: Stage, store: Store, device: str, progress: Callable[[Progress], None], ranks: int) -> Outcome:
     started = time.monotonic()
     try:
         work = store.work(stage.key)
@@ -84,7 +94,8 @@ def _compute(stage: Stage, store: Store, device: str, progress: Callable[[Progre
             precision=stage.spec.get("precision", "fp32"),
             progress=clock,
         )
-        facts = run_stage(stage, store, context)
+        with together(stage, store, context, ranks) as of_first:
+            facts = run_stage(stage, store, of_first)
         seconds = before + time.monotonic() - started
         meta = {
             **facts,
@@ -94,6 +105,7 @@ def _compute(stage: Stage, store: Store, device: str, progress: Callable[[Progre
             "seconds": round(seconds, 3),
             "peak_mib": peak_memory_mib(device),
             "device": device,
+            "ranks": of_first.ranks,
             "source": stage.run.get("source", ""),
             "versions": versions(),
             "hardware": hardware(device),

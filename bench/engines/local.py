@@ -70,6 +70,7 @@ def run_plan(
     listen: Callable[[Event], None],
     keep_going: bool = True,
     retry_failed: bool = False,
+    ranks: int = 1,
 ) -> Failures:
     """Run every stage that is not in the store; a failed one stops only what rests on it.
 
@@ -78,13 +79,14 @@ def run_plan(
         keep_going: False: the first failure stops the run (stages at work are broken off, and go on the next time).
         retry_failed: try trainings again that diverged in an earlier run; they fail again unless something random on
             the device, or the code of a plug-in whose version stayed, has changed.
+        ranks: processes that share the fit of a refiner, where it can be shared (`bench.distributed`).
 
     Raises nothing for a failed stage: reasons come back in `Failures`. KeyboardInterrupt stops the workers.
     """
-    return Scheduler(plan, store, device, listen, keep_going, retry_failed).run(workers)
+    return Scheduler(plan, store, device, listen, keep_going, retry_failed, ranks).run(workers)
 
 
-def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None:
+def _serve(pipe: Connection, root: Path, device: str, files: list[Path], ranks: int) -> None:
     """A worker's life: take a stage, execute it, answer; SIGINT is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
@@ -100,7 +102,7 @@ def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None
             return
         if stage is None:
             return
-        _tell(pipe, execute(stage, store, device=device, progress=thinned(partial(_tell, pipe))))
+        _tell(pipe, execute(stage, store, device=device, ranks=ranks, progress=thinned(partial(_tell, pipe))))
 
 
 def _tell(pipe: Connection, message: Progress | Outcome) -> None:
@@ -122,9 +124,10 @@ class Scheduler:
         listen: Callable[[Event], None],
         keep_going: bool,
         retry_failed: bool,
+        ranks: int = 1,
     ) -> None:
         self.plan, self.store, self.device, self.listen = plan, store, device, listen
-        self.keep_going, self.retry_failed = keep_going, retry_failed
+        self.keep_going, self.retry_failed, self.ranks = keep_going, retry_failed, ranks
         self.failures = Failures()
         self.waiting: dict[str, Stage] = {}
         self.stopped = False
@@ -208,9 +211,8 @@ class Scheduler:
 
     def _start(self, context: Any, workers: list[_Worker]) -> _Worker:
         ours, theirs = context.Pipe()
-        process = context.Process(
-            target=_serve, args=(theirs, self.store.root, self.device, plugins.extra_files()), daemon=True
-        )
+        arguments = (theirs, self.store.root, self.device, plugins.extra_files(), self.ranks)
+        process = context.Process(target=_serve, args=arguments, daemon=True)
         # A worker computes on one thread; set before it starts, so that every library in it sees it.
         before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
         os.environ.update(dict.fromkeys(before, "1"))

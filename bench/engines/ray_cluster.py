@@ -49,10 +49,13 @@ class Needs:
     gpus: float = 1.0
     memory: float = 0.0
 
-    def resources(self, kind: str, device: str) -> dict[str, float]:
-        """Ray's options of a task: ``num_cpus``, ``num_gpus`` and ``memory`` in bytes."""
-        gpus = self.gpus if kind in ON_DEVICE and device.startswith("cuda") else 0.0
-        return {"num_cpus": 1, "num_gpus": gpus} | ({"memory": int(self.memory * 2**30)} if self.memory else {})
+    def resources(self, kind: str, device: str, ranks: int = 1) -> dict[str, float]:
+        """Ray's options of a task: ``num_cpus``, ``num_gpus`` and ``memory`` in bytes.
+
+        ``ranks`` processes that share a fit have a CPU and a whole GPU each.
+        """
+        gpus = 0.0 if kind not in ON_DEVICE or not device.startswith("cuda") else self.gpus if ranks == 1 else ranks
+        return {"num_cpus": ranks, "num_gpus": gpus} | ({"memory": int(self.memory * 2**30)} if self.memory else {})
 
 
 def load() -> Any:
@@ -132,6 +135,7 @@ def run_plan(
     listen: Callable[[Event], None],
     keep_going: bool = True,
     retry_failed: bool = False,
+    ranks: int = 1,
     patience: float = PATIENCE_SECONDS,
 ) -> Failures:
     """Run every missing stage on a cluster; as `bench.engines.local.run_plan`, which see.
@@ -139,10 +143,11 @@ def run_plan(
     Args:
         ray: what `connected` yields.
         needs: resources of a stage.
+        ranks: processes that share the fit of a refiner on one node, where it can be shared.
         workers: so many stages at a time at most; None: what the nodes take, and as many again queued.
         patience: seconds to wait for a node that could take any stage at all; then what waits has failed.
     """
-    scheduler = _OnCluster(plan, store, device, listen, keep_going, retry_failed)
+    scheduler = _OnCluster(plan, store, device, listen, keep_going, retry_failed, ranks)
     return scheduler.run_on(ray, needs, workers, patience)
 
 
@@ -164,7 +169,7 @@ class _OnCluster(Scheduler):
         if not self.begin():
             return self.failures
         with _sign(self.store) as sign:
-            self.job = ray.put(Job.of(self.store, sign))
+            self.job = ray.put(Job.of(self.store, sign, self.ranks))
             self.remote = ray.remote(perform)
             try:
                 while (self.waiting or self.tasks) and not self.stopped:
@@ -191,7 +196,7 @@ class _OnCluster(Scheduler):
         room = (workers or 2 * max(self._slots, 1)) - len(self.tasks)
         for stage in self.ready(task.stage for task in self.tasks)[: max(room, 0)]:
             del self.waiting[stage.key]
-            wanted = self.needs.resources(stage.kind, self.device)
+            wanted = self.needs.resources(stage.kind, self.device, self.ranks if stage.run.get("shares") else 1)
             device = self.device if stage.kind in ON_DEVICE else "cpu"
             # Lost stages are given out again here and not by Ray, so that the console and the count of lives know.
             options = {"max_retries": 0, "name": stage.label, "runtime_env": {"env_vars": ONE_THREAD}}

@@ -44,6 +44,7 @@ class Job:
         store: absolute path of the store, the same on every node.
         sign: a file that the driver keeps in the store, relative to it: a node that does not find it has another store.
         files: ``--plugin`` files: path on the driver, and content for a node that has no such file.
+        ranks: processes that share a fit (`bench.distributed`), on one node.
         sources: digest of the driver's program (`plugins.source_digest`); a node with another one must not take part.
     """
 
@@ -51,13 +52,14 @@ class Job:
     sign: str
     files: tuple[tuple[Path, bytes], ...]
     sources: str
+    ranks: int = 1
 
     @classmethod
-    def of(cls, store: Store, sign: Path) -> Job:
+    def of(cls, store: Store, sign: Path, ranks: int = 1) -> Job:
         """The job of this process: its store, its plug-in files and its sources."""
         files = tuple((path, path.read_bytes()) for path in plugins.extra_files())
         root = store.root.absolute()
-        return cls(root, str(sign.absolute().relative_to(root)), files, own_sources())
+        return cls(root, str(sign.absolute().relative_to(root)), files, own_sources(), ranks)
 
 
 @cache
@@ -92,7 +94,7 @@ def _work(job: Job, stage: Stage, device: str, messages: queue.SimpleQueue[Progr
             plugins.add_file(file)
         store = Store(job.store)
         wait_until_visible(store, stage.inputs.values())
-        messages.put(execute(stage, store, device=device, progress=thinned(messages.put)))
+        messages.put(execute(stage, store, device=device, ranks=job.ranks, progress=thinned(messages.put)))
     except BaseException as error:  # the other thread waits for an outcome, whatever came
         messages.put(Outcome("failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"))
 
