@@ -153,7 +153,7 @@ class Refiner(Plugin, ABC):
         joint: whether it trains a downstream model together with its own networks (`fit_jointly`): arm ``joint(R)``.
         refines: False for an adapter of features, which makes no images: it has the arm ``joint(R)`` and no other.
         separable: whether `fit` works without a downstream model too: the arm ``separate(R)``.
-        shares: whether several processes can share `fit` (`bench.distributed`); otherwise one does it, whatever is asked.
+        shares: whether several processes can share `fit` (`bench.distributed`); if not, one does it, whatever is asked.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()

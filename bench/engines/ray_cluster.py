@@ -12,6 +12,7 @@ import importlib
 import logging
 import os
 import socket
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -92,7 +93,9 @@ def connected(address: str | None, workers: int | None = None) -> Iterator[Any]:
         first = (str(error).splitlines() or [""])[0]
         raise UsageError(f"--address {where}: no connection to a Ray cluster ({first})") from None
     try:
-        yield ray
+        # Ray prints what its nodes complain of; standard output belongs to the table, or to programs (--json).
+        with contextlib.redirect_stdout(sys.stderr):
+            yield ray
     finally:
         ray.shutdown()
 

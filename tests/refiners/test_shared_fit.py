@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
+import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from bench.contracts import Context
 from bench.distributed import gathered, mean, noise_like, part
 from bench.engines.execution import execute
 from bench.errors import UsageError
-from bench.graph import Stage
+from bench.graph import Plan, Stage
 from bench.plugins import find
 from bench.samples import ImageSet
 from bench.stages import WEIGHTS, load_state
@@ -36,12 +38,10 @@ CONFIG: dict[str, Any] = {
 @pytest.fixture
 def fit_stage(synthetic: ImageSet, real: ImageSet, store: Store, tmp_path: Path) -> Callable[..., Stage]:
     """A fit of CycleGAN whose inputs lie in the store."""
-    import shutil
-
     inputs = {}
     for name, images in (("synthetic", synthetic), ("real", real)):
         inputs[name] = name[0] * 64
-        shutil.copytree(images.root, tmp_path / name)
+        shutil.copytree(images.records[0].root, tmp_path / name)
         store.commit(inputs[name], tmp_path / name, {"label": name})
 
     def make(**changed: Any) -> Stage:
@@ -132,8 +132,6 @@ def test_a_rank_ends_with_the_process_that_started_it() -> None:
     parent.kill()
     parent.communicate()
     descriptor = os.pidfd_open(rank)
-    import select
-
     assert select.select([descriptor], [], [], 60)[0], "the rank lives on"
     os.close(descriptor)
 
@@ -163,11 +161,8 @@ def test_refiners_say_whether_their_fit_can_be_shared() -> None:
     assert not any(find("refiner", name).load().shares for name in ("vtr", "genesis-rt", "pixelda", "cut", "simgan"))
 
 
-def test_the_plan_tells_the_engine_and_the_keys_do_not(tmp_path: Path) -> None:
-    from bench.plan import build_plan
-    from bench.suite import load_suite
-
-    plan = build_plan(load_suite("vending", "smoke", []))
+def test_the_plan_tells_the_engine_and_the_keys_do_not(toy_plan: Callable[..., Plan]) -> None:
+    plan = toy_plan("arms=['synthetic', 'refined(cyclegan)', 'refined(vtr)']", "controls=[]")
     fits = {stage.run["name"]: stage for stage in plan.stages.values() if stage.kind == "fit"}
     assert fits["cyclegan"].run["shares"] and "shares" not in fits["vtr"].run
     assert "shares" not in fits["cyclegan"].spec and "ranks" not in fits["cyclegan"].spec

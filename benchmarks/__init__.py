@@ -1,0 +1,1 @@
+"""What the program costs: run by ``python -m benchmarks``, never by the tests, never installed."""
