@@ -118,6 +118,9 @@ class Console:
             self.running[key] = (label, None, time.monotonic())
         elif event.kind == "progress" and key in self.running:
             self.running[key] = (label, event.progress, self.running[key][2])
+        elif event.kind == "lost" and event.outcome is not None:
+            self.running.pop(key, None)
+            self.say(f"{label}: {event.outcome.reason}")
         elif event.outcome is not None:
             self._ended(key, label, event)
         if self._view is not None:

@@ -56,6 +56,7 @@ class Context:
         precision: "fp32", or "bf16" (autocast, CUDA only).
         progress: call it as often as you like; the harness thins it out.
         sensors: what the camera measures besides the image (`bench.samples.ImageSet.sensors`).
+        rank, ranks: which of how many processes that train together this is (`bench.distributed`); 0 of 1 for most.
     """
 
     seed: int
@@ -65,6 +66,8 @@ class Context:
     precision: Literal["fp32", "bf16"] = "fp32"
     progress: Callable[[Progress], None] = _silent
     sensors: Mapping[str, float] = field(default_factory=dict)
+    rank: int = 0
+    ranks: int = 1
 
 
 class Plugin:
@@ -150,6 +153,7 @@ class Refiner(Plugin, ABC):
         joint: whether it trains a downstream model together with its own networks (`fit_jointly`): arm ``joint(R)``.
         refines: False for an adapter of features, which makes no images: it has the arm ``joint(R)`` and no other.
         separable: whether `fit` works without a downstream model too: the arm ``separate(R)``.
+        shares: whether several processes can share `fit` (`bench.distributed`); if not, one does it, whatever is asked.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -157,6 +161,7 @@ class Refiner(Plugin, ABC):
     joint: ClassVar[bool] = False
     refines: ClassVar[bool] = True
     separable: ClassVar[bool] = False
+    shares: ClassVar[bool] = False
 
     @property
     def copies(self) -> int:

@@ -114,6 +114,7 @@ def _facts(kind: str, plugin: Any) -> dict[str, Any]:
             "joint": plugin.joint,
             "refines": plugin.refines,
             "separable": plugin.separable,
+            "shares": plugin.shares,
         }
     if kind == "task":
         return {

@@ -193,6 +193,8 @@ class _Builder:
         spec = self._spec("fit", refiner, replicate, inputs) | self._files(name)
         plugin = ["refiner", refiner.name, refiner.config]
         run: dict[str, Any] = {"plugin": plugin, "source": refiner.source, "name": name}
+        if refiner.facts["shares"] and not model:
+            run["shares"] = True
         label = f"fit {name} #{replicate}"
         if model:
             described, task = self.plan.models[model], self.plan.task

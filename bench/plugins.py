@@ -197,11 +197,14 @@ def find(kind: Kind, name: str) -> Found:
         raise UsageError(f"unknown {kind} '{name}'{did_you_mean(name, names(kind))}") from None
 
 
-def source_digest() -> str:
-    """sha256 over the source of every plug-in package and added file: recorded with artifacts, never in keys."""
+def source_digest(extra: bool = True) -> str:
+    """sha256 over the source of every plug-in package and added file: recorded with artifacts, never in keys.
+
+    ``extra=False`` leaves the added files out.
+    """
     digest = hashlib.sha256()
     roots = {Path(loc) for p in _PACKAGES.values() for loc in _locations(p)} | {Path(__file__).parent}
-    for path in sorted({f for root in roots for f in root.rglob("*.py")} | set(_extra_files)):
+    for path in sorted({f for root in roots for f in root.rglob("*.py")} | (set(_extra_files) if extra else set())):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.contracts import Context, Progress
+from bench.distributed import mean
 from bench.durable import sync_tree, write_whole
 from bench.errors import DivergedError
 from bench.seeds import derive
@@ -141,8 +142,9 @@ def train(
     if checkpoint_seconds is None:
         checkpoint_seconds = float(os.environ.get(CHECKPOINT_VARIABLE, CHECKPOINT_SECONDS))
     start = _resume(context, parts)
-    log = _LossLog(context.directory / "losses.csv", keep_below=start)
-    sheet_steps = {round(steps * (k + 1) / sheets) for k in range(sheets)} if sheet and sheets else set()
+    leads = context.rank == 0  # of processes that train together, one logs, draws and saves for all
+    log = _LossLog(context.directory / "losses.csv", keep_below=start) if leads else None
+    sheet_steps = {round(steps * (k + 1) / sheets) for k in range(sheets)} if leads and sheet and sheets else set()
     saved = logged = time.monotonic()
     logged_step = start
     for i in range(start, steps):
@@ -150,11 +152,12 @@ def train(
         losses = step(i)
         done = i + 1
         if done % log_every == 0 or done == steps or i == start:
-            values = {name: float(value) for name, value in losses.items()}
+            values = mean(context, {name: float(value) for name, value in losses.items()})
             for name, value in values.items():
                 if not math.isfinite(value):
                     raise DivergedError(f"step {done}: {name} is {value}; lower the learning rate or clip gradients")
-            if done % log_every == 0 or done == steps or i == 0:  # a resumed run logs the same lines as a whole one
+            # A resumed run logs the same lines as a whole one.
+            if log and (done % log_every == 0 or done == steps or i == 0):
                 exploded = log.write(done, values)
                 if exploded:
                     raise DivergedError(f"step {done}: {exploded}; lower the learning rate or clip gradients")
@@ -164,7 +167,7 @@ def train(
             context.progress(Progress(done, steps, values, rate))
         if sheet and done in sheet_steps:
             sheet(done)
-        if context.checkpoint is not None and time.monotonic() - saved > checkpoint_seconds:
+        if leads and context.checkpoint is not None and time.monotonic() - saved > checkpoint_seconds:
             _save(context.checkpoint, done, parts, context.directory)
             saved = time.monotonic()
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.contracts import Context
+from bench.distributed import part
 from bench.frames import DeviceRows, to_device
 from bench.samples import U8, ImageSet
 from bench.spool import Rows, spooled
@@ -102,12 +103,14 @@ class UnpairedCrops:
 
     def _domain(self, name: str, step: int, random: np.random.Generator) -> tuple[Tensor, Tensor | None]:
         chosen, masks = self._batches[name].indices(step), self._masks[name]
-        places = self._positions([self._place(random) for _ in chosen])
+        places = [self._place(random) for _ in chosen]
+        mine = part(self._context, len(chosen))
+        chosen, where = chosen[mine], self._positions(places[mine])
         images = self._images[name][chosen].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
-        image = cut(self._enlarged(images, "bilinear"), *places)
+        image = cut(self._enlarged(images, "bilinear"), *where)
         if masks is None:
             return image, None
-        return image, cut(self._enlarged(masks[chosen][:, None].float(), "nearest"), *places)
+        return image, cut(self._enlarged(masks[chosen][:, None].float(), "nearest"), *where)
 
     def _enlarged(self, images: Tensor, mode: str) -> Tensor:
         if tuple(images.shape[-2:]) == self._large:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.contracts import Context
+from bench.distributed import gathered, noise_like, part
 from bench.graphs import Replayed
 from bench.rates import adam, set_rate
 from bench.seeds import derive
@@ -109,7 +110,7 @@ class CycleStep:
         self._optimize_judges = adam(self._judges.parameters(), self._rates[1], betas, device)
         self._pools = ImagePool(config.pool_size), ImagePool(config.pool_size)
         self._packed = device.startswith("cuda")
-        self._replayed = Replayed(self._compute, device)
+        self._replayed = Replayed(self._compute, device, capture=context.ranks == 1)
 
     def parts(self) -> dict[str, Stateful]:
         """Everything that a checkpoint must hold; the learning rate is a function of the step and needs no state."""
@@ -128,7 +129,7 @@ class CycleStep:
         for optimizer, rate in zip((self._optimize_generators, self._optimize_judges), self._rates, strict=True):
             set_rate(optimizer, rate * factor)
         random = step_generator(self.context.seed, "pool", step)
-        moves = [pool.decide(len(batch.real), random) for pool in self._pools]
+        moves = [pool.decide(self.context.ranks * len(batch.real), random) for pool in self._pools]
         images = {name: value for name, value in vars(batch).items() if value is not None}
         return self._replayed(images | {"moves": torch.stack(moves)})
 
@@ -168,7 +169,7 @@ class CycleStep:
 
     def _translate(self, network: ResnetGenerator, image: Tensor, *others: Tensor) -> list[Tensor]:
         """Translate ``image`` with noise and, in the same batch, the others without (for identities and ways back)."""
-        noise = torch.randn_like(image) if self.config.noise else None
+        noise = noise_like(self.context, image) if self.config.noise else None
         if not others:
             return [network(image, noise)]
         if noise is not None:
@@ -202,7 +203,8 @@ class CycleStep:
             ("discriminator_synthetic", self.judge_synthetic, batch.synthetic, made.simplified, 1),
         ):
             with autocast(self.context):
-                old = self._pools[which].exchange(refined, moves[which])
+                everything = self._pools[which].exchange(gathered(self.context, refined), moves[which])
+                old = everything[part(self.context, len(everything))]
                 loss = discriminator_adversarial_loss(*judge(torch.cat([real, old])).split([len(real), len(old)]))
             loss.backward()  # type: ignore[no-untyped-call]
             losses[name] = loss.detach()

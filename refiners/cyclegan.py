@@ -77,6 +77,7 @@ class CycleGan(Translator):
 
     name = "cyclegan"
     version = 1
+    shares = True
     Config: ClassVar[type[PluginConfig]] = CycleGanConfig
 
     def fit(self, synthetic: ImageSet, real: ImageSet, context: Context) -> None:

@@ -38,6 +38,7 @@ class GenesisRt(CycleGan):
 
     name = "genesis-rt"
     version = 1
+    shares = False
     Config: ClassVar[type[PluginConfig]] = GenesisRtConfig
 
     def crop_side(self, size: tuple[int, int]) -> int:

@@ -51,6 +51,7 @@ class Vtr(CycleGan):
 
     name = "vtr"
     version = 1
+    shares = False
     needs: ClassVar[frozenset[str]] = frozenset({"boxes"})  # masks where the set has them, else filled boxes
     Config: ClassVar[type[PluginConfig]] = VtrConfig
 

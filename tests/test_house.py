@@ -25,7 +25,7 @@ FLOORS = (
     ("bench.graph", "bench.suite", "bench.describe"),
     ("bench.worlds",),
     ("bench.formats",),
-    ("bench.training", "bench.resampling", "bench.realism", "bench.features"),
+    ("bench.training", "bench.distributed", "bench.resampling", "bench.realism", "bench.features"),
     ("bench.contracts", "bench.learning", "bench.frames"),
     ("bench.samples", "bench.showing", "bench.results", "bench.store"),
     ("bench.statistics", "bench.errors", "bench.seeds", "bench.lease", "bench.durable", "bench.spool",

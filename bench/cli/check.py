@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.engine import add_engine_options
 from bench.cli.options import add_suite_options, open_suite, out_directory
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def register(verbs: Any) -> None:
         "--tolerance", type=float, metavar="X", help="drop that is allowed in any case, in the metric's unit"
     )
     parser.add_argument("--update", action="store_true", help="make the run the baseline, and print what changed")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core; one on a GPU)")
+    add_engine_options(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where a run's results go (as in `bench run`)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)

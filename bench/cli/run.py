@@ -8,10 +8,12 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.cli.options import add_suite_options, choose_device, command_text, open_store, open_suite, out_directory
+from bench.cli.engine import add_engine_options, check_engine_options, engine
+from bench.cli.options import add_suite_options, command_text, open_store, open_suite, out_directory
 
 
 def register(verbs: Any) -> None:
@@ -22,8 +24,7 @@ def register(verbs: Any) -> None:
         description="Run a suite. To resume, run the same command again: finished stages are kept.",
     )
     add_suite_options(parser)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core; one on a GPU)")
+    add_engine_options(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: runs/<suite>-<profile>)")
     parser.add_argument("--json", action="store_true", help="print a summary as JSON instead of the table")
     parser.add_argument(
@@ -38,11 +39,9 @@ def register(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the suite; exit code 0 when every cell has its value, else 3."""
-    from bench.errors import UsageError
     from bench.plan import Only, build_plan
 
-    if args.workers is not None and args.workers < 1:
-        raise UsageError(f"--workers {args.workers}: must be 1 or more")
+    check_engine_options(args)
     store, suite = open_store(args), open_suite(args)
     plan = build_plan(suite, Only.parse(args.only, suite), store.root / "descriptions")
     out = out_directory(args, suite)
@@ -102,33 +101,31 @@ def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) ->
     results += [key for cell in plan.cells if cell.skip for key in cell.refiner_keys]
     if all(store.has(key) for key in results):
         return {}
-    device = choose_device(args.device)
+    store.root.mkdir(parents=True, exist_ok=True)
     keep_keys(out, plan.stages)
     with in_use(store, plan.stages):
-        return _compute(args, plan, store, out, device)
+        return _compute(args, plan, store, out)
 
 
-def _compute(args: argparse.Namespace, plan: Any, store: Any, out: Path, device: str) -> dict[str, str]:
-    from bench.collect import rows
+def _compute(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict[str, str]:
     from bench.console import Console
-    from bench.engines.local import default_workers, run_plan
     from bench.estimates import estimate
-    from bench.results import write_rows
 
     missing = [stage for key, stage in plan.stages.items() if not store.has(key)]
-    workers = args.workers or default_workers(device)
     expected = {key: seconds for key, (seconds, _) in estimate(plan, missing, store.history()).items()}
-    with Console(
-        missing, workers, expected, on_score=lambda: write_rows(out / "rows.csv", rows(plan, store))
-    ) as console:
-        console.say(
-            f"{len(missing)} of {len(plan.stages)} stages to make on {device} with {workers} workers; results in {out}"
-        )
-        failures = run_plan(
-            plan, store, device=device, workers=workers, listen=console,
-            keep_going=args.keep_going, retry_failed=args.retry_failed,
-        )  # fmt: skip
+    on_score = partial(_write_rows, plan, store, out)
+    with engine(args) as chosen, Console(missing, chosen.workers, expected, on_score=on_score) as console:
+        console.say(f"{len(missing)} of {len(plan.stages)} stages to make on {chosen.words}; results in {out}")
+        failures = chosen.run(plan, store, listen=console, keep_going=args.keep_going, retry_failed=args.retry_failed)
     if args.traceback:
         for text in failures.tracebacks.values():
             print(text, file=sys.stderr)
-    return failures.reasons
+    reasons: dict[str, str] = failures.reasons
+    return reasons
+
+
+def _write_rows(plan: Any, store: Any, out: Path) -> None:
+    from bench.collect import rows
+    from bench.results import write_rows
+
+    write_rows(out / "rows.csv", rows(plan, store))

@@ -18,6 +18,7 @@ from typing import Literal
 from bench import __version__
 from bench.contracts import Context, Progress
 from bench.durable import write_whole
+from bench.engines.ranks import together
 from bench.errors import BenchError, DiskError, DivergedError
 from bench.graph import Stage
 from bench.lease import HEARTBEAT_SECONDS, Lease
@@ -27,6 +28,7 @@ from bench.store import CHECKPOINT, FULL, LeaseLost, Store, disk_message
 
 Status = Literal["done", "shared", "busy", "failed", "damaged"]
 CHECKPOINTED = ("fit", "train")
+PROGRESS_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def execute(
     *,
     device: str,
     progress: Callable[[Progress], None],
+    ranks: int = 1,
     wait_seconds: float = 1.0,
     patient: bool = True,
 ) -> Outcome:
@@ -61,6 +64,7 @@ def execute(
 
     Where another process holds the lease: wait for it, or, if not ``patient``, say that the stage is busy. Where the
     lease is lost on the way (this process slept for a minute, and another took over): the same again.
+    ``ranks`` processes share the stage, a GPU each on CUDA, where it is a fit of a refiner that can be shared.
     """
     while True:
         try:
@@ -81,7 +85,7 @@ def execute(
                 if wrong:
                     return _damaged(store, key, wrong)
             try:
-                return _compute(stage, store, device, progress, lease)
+                return _compute(stage, store, device, progress, ranks, lease)
             except LeaseLost:
                 continue
 
@@ -96,7 +100,7 @@ def _damaged(store: Store, key: str, wrong: str) -> Outcome:
 
 
 def _compute(
-    stage: Stage, store: Store, device: str, progress: Callable[[Progress], None], lease: Lease
+    stage: Stage, store: Store, device: str, progress: Callable[[Progress], None], ranks: int, lease: Lease
 ) -> Outcome:
     started, work = time.monotonic(), Path()
     try:
@@ -112,8 +116,8 @@ def _compute(
             precision=stage.spec.get("precision", "fp32"),
             progress=clock,
         )
-        with spooling(work):
-            facts = run_stage(stage, store, context)
+        with spooling(work), together(stage, store, context, ranks) as of_first:
+            facts = run_stage(stage, store, of_first)
         seconds = before + time.monotonic() - started
         meta = {
             **facts,
@@ -123,6 +127,7 @@ def _compute(
             "seconds": round(seconds, 3),
             "peak_mib": peak_memory_mib(device),
             "device": device,
+            "ranks": of_first.ranks,
             "source": stage.run.get("source", ""),
             "versions": versions(),
             "hardware": hardware(device),
@@ -200,6 +205,20 @@ def _prepare(work: Path, stage: Stage) -> float:
         return float((work / "elapsed").read_text())
     except (OSError, ValueError):
         return 0.0
+
+
+def thinned(tell: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Pass on a report every half second, and the last one."""
+    last = 0.0
+
+    def progress(report: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > PROGRESS_SECONDS or report.step == report.total:
+            last = now
+            tell(report)
+
+    return progress
 
 
 class _Clock:

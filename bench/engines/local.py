@@ -11,32 +11,37 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from bench import plugins
 from bench.contracts import Progress
-from bench.engines.execution import Outcome, execute
+from bench.engines.execution import PROGRESS_SECONDS, Outcome, execute, thinned
 from bench.engines.sharing import Elsewhere
 from bench.graph import Plan, Stage
 from bench.store import Store
 
-PROGRESS_SECONDS = 0.5
 MOST_DAMAGED = 3
 """So often an artifact is computed again; one that is found damaged each time lies on a broken disk."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """What the engine tells the console: a stage started, progressed or ended (with what is left to do)."""
+    """What an engine tells the console: a stage started, progressed, ended, or was lost with its node and begins again.
+
+    Attributes:
+        host: where it started, told by engines that use several machines.
+    """
 
     stage: Stage
     kind: str
     progress: Progress | None = None
     outcome: Outcome | None = None
+    host: str = ""
 
 
 @dataclass
@@ -71,6 +76,7 @@ def run_plan(
     listen: Callable[[Event], None],
     keep_going: bool = True,
     retry_failed: bool = False,
+    ranks: int = 1,
 ) -> Failures:
     """Run every stage that is not in the store; a failed one stops only what rests on it.
 
@@ -79,13 +85,14 @@ def run_plan(
         keep_going: False: the first failure stops the run (stages at work are broken off, and go on the next time).
         retry_failed: try trainings again that diverged in an earlier run; they fail again unless something random on
             the device, or the code of a plug-in whose version stayed, has changed.
+        ranks: processes that share the fit of a refiner, where it can be shared (`bench.distributed`).
 
     Raises nothing for a failed stage: reasons come back in `Failures`. KeyboardInterrupt stops the workers.
     """
-    return _Scheduler(plan, store, device, listen, keep_going, retry_failed).run(workers)
+    return Scheduler(plan, store, device, listen, keep_going, retry_failed, ranks).run(workers)
 
 
-def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None:
+def _serve(pipe: Connection, root: Path, device: str, files: list[Path], ranks: int) -> None:
     """A worker's life: take a stage, execute it, answer; SIGINT is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
@@ -94,15 +101,6 @@ def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None
     for file in files:
         plugins.add_file(file)
     store = Store(root)
-    last = 0.0
-
-    def progress(report: Progress) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last > PROGRESS_SECONDS or report.step == report.total:
-            last = now
-            _tell(pipe, report)
-
     while True:
         try:
             stage = pipe.recv()
@@ -110,8 +108,8 @@ def _serve(pipe: Connection, root: Path, device: str, files: list[Path]) -> None
             return
         if stage is None:
             return
-        last = 0.0
-        _tell(pipe, execute(stage, store, device=device, progress=progress, patient=False))
+        told = thinned(partial(_tell, pipe))
+        _tell(pipe, execute(stage, store, device=device, ranks=ranks, progress=told, patient=False))
 
 
 def _tell(pipe: Connection, message: Progress | Outcome) -> None:
@@ -122,7 +120,9 @@ def _tell(pipe: Connection, message: Progress | Outcome) -> None:
         os._exit(1)
 
 
-class _Scheduler:
+class Scheduler:
+    """Which stages are to be made, in which order, and what follows from how they end; `run` makes them here."""
+
     def __init__(
         self,
         plan: Plan,
@@ -131,9 +131,10 @@ class _Scheduler:
         listen: Callable[[Event], None],
         keep_going: bool,
         retry_failed: bool,
+        ranks: int = 1,
     ) -> None:
         self.plan, self.store, self.device, self.listen = plan, store, device, listen
-        self.keep_going, self.retry_failed = keep_going, retry_failed
+        self.keep_going, self.retry_failed, self.ranks = keep_going, retry_failed, ranks
         self.failures = Failures()
         self.waiting: dict[str, Stage] = {}
         self.elsewhere = Elsewhere(store)
@@ -141,10 +142,8 @@ class _Scheduler:
         self.stopped = False
 
     def run(self, count: int) -> Failures:
-        for stage in self._needed():
-            self.waiting[stage.key] = stage
-        self._known_failures()
-        if not self.waiting:
+        """Make everything in ``count`` worker processes of this machine."""
+        if not self.begin():
             return self.failures
         context = multiprocessing.get_context("spawn")
         workers: list[_Worker] = []
@@ -152,13 +151,13 @@ class _Scheduler:
             while self.waiting or any(worker.stage for worker in workers):
                 idle = [worker for worker in workers if worker.stage is None]
                 waits = shared = False
-                for stage in self._ready(workers):
+                for stage in self.ready(worker.stage for worker in workers):
                     if not idle and len(workers) >= count:
                         break
                     if self.store.has(stage.key):
                         shared = True
                         del self.waiting[stage.key]
-                        self._end(stage, Outcome("shared"))
+                        self.end(stage, Outcome("shared"))
                         continue
                     if self.elsewhere.holds(stage.key):
                         waits = True
@@ -175,11 +174,19 @@ class _Scheduler:
                 for worker in self._woken(busy):
                     self._hear(worker, workers)
                 if self.stopped:
-                    self._ready(workers)  # gives the reason to whatever rests on the failed stage
+                    # Gives the reason to whatever rests on the failed stage.
+                    self.ready(worker.stage for worker in workers)
                     break
         finally:
             self._stop(workers)
         return self.failures
+
+    def begin(self) -> bool:
+        """Find what is to be made; False where nothing is."""
+        for stage in self._needed():
+            self.waiting[stage.key] = stage
+        self._known_failures()
+        return bool(self.waiting)
 
     def _known_failures(self) -> None:
         """Fail at once what diverged before, or forget that it did."""
@@ -188,7 +195,7 @@ class _Scheduler:
             if reason and self.retry_failed:
                 self.store.forget_failure(stage.key)
             elif reason:
-                self._end(stage, Outcome("failed", reason=f"{reason} (in an earlier run; --retry-failed tries again)"))
+                self.end(stage, Outcome("failed", reason=f"{reason} (in an earlier run; --retry-failed tries again)"))
                 self.waiting.pop(stage.key, None)
 
     def _needed(self) -> Iterator[Stage]:
@@ -208,9 +215,9 @@ class _Scheduler:
                 wanted |= set(stage.inputs.values())
         return iter([stage for key, stage in self.plan.stages.items() if key in missing])
 
-    def _ready(self, workers: list[_Worker]) -> list[Stage]:
+    def ready(self, at_work: Iterable[Stage | None]) -> list[Stage]:
         """Waiting stages whose inputs are there, in the plan's order; long ones (fits) before short ones."""
-        running = {worker.stage.key for worker in workers if worker.stage}
+        running = {stage.key for stage in at_work if stage}
         ready = []
         for stage in list(self.waiting.values()):
             blocked = next((key for key in stage.inputs.values() if key in self.failures.reasons), None)
@@ -225,9 +232,9 @@ class _Scheduler:
 
     def _start(self, context: Any, workers: list[_Worker]) -> _Worker:
         ours, theirs = context.Pipe()
-        process = context.Process(
-            target=_serve, args=(theirs, self.store.root, self.device, plugins.extra_files())
-        )  # not a daemon: a stage may have processes of its own (rendering)
+        arguments = (theirs, self.store.root, self.device, plugins.extra_files(), self.ranks)
+        # Not a daemon: a stage may have processes of its own (rendering).
+        process = context.Process(target=_serve, args=arguments)
         # A worker computes on one thread; set before it starts, so that every library in it sees it.
         before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
         os.environ.update(dict.fromkeys(before, "1"))
@@ -264,14 +271,15 @@ class _Scheduler:
         if died:
             worker.process.join()
             workers.remove(worker)
-            self._end(stage, Outcome("failed", reason=_death(worker.process.exitcode)))
+            self.end(stage, Outcome("failed", reason=_death(worker.process.exitcode)))
         elif isinstance(message, Progress):
             self.listen(Event(stage, "progress", message))
         elif isinstance(message, Outcome):
             worker.stage = None
-            self._end(stage, message)
+            self.end(stage, message)
 
-    def _end(self, stage: Stage, outcome: Outcome) -> None:
+    def end(self, stage: Stage, outcome: Outcome) -> None:
+        """Take note of how a stage ended, and tell the listener."""
         if outcome.status == "busy":
             self.waiting[stage.key] = stage
         elif outcome.status == "damaged" and self._may_be_made_again(outcome.damaged):

@@ -1,0 +1,113 @@
+"""The other processes of a fit that is shared (`bench.distributed`): started for one stage, and gone with it.
+
+The process that runs the stage is rank 0: it alone logs, saves and leaves the artifact. The others run the same stage
+function on their own part of each batch, into a folder that is thrown away. All go on from rank 0's checkpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from bench import plugins
+from bench.contracts import Context
+from bench.errors import BenchError
+from bench.graph import Stage
+from bench.stages import run_stage
+from bench.store import Store
+
+
+@contextlib.contextmanager
+def together(stage: Stage, store: Store, context: Context, ranks: int) -> Iterator[Context]:
+    """The context of rank 0 of ``ranks``, the others being at work; the context itself for a stage that none can share.
+
+    Raises:
+        BenchError: one of the others ended; the stage goes on from its checkpoint when it is run again.
+    """
+    if ranks == 1 or not stage.run.get("shares"):
+        yield context
+        return
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    from bench.distributed import joined
+
+    # Ranks of one stage are on one machine; without this gloo asks the network for the machine's own name.
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+    rendezvous = TCPStore("127.0.0.1", 0, ranks, is_master=True, wait_for_workers=False)
+    others: list[subprocess.Popen[bytes]] = []
+    try:
+        for rank in range(1, ranks):
+            others.append(_start(stage, store, context, rank, ranks, rendezvous.port))
+        first = replace(context, rank=0, ranks=ranks)
+        with joined(first, rendezvous):
+            yield first
+    except RuntimeError as error:
+        codes = {rank: other.poll() for rank, other in enumerate(others, 1)}
+        dead = next(((rank, code) for rank, code in codes.items() if code), None)
+        if dead is None:
+            raise
+        what = f"rank {dead[0]} of {ranks} ended with exit code {dead[1]}"
+        raise BenchError(f"{what}; run again to go on from the checkpoint") from error
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+            if other.stdin is not None:
+                other.stdin.close()
+
+
+def _start(stage: Stage, store: Store, context: Context, rank: int, ranks: int, port: int) -> subprocess.Popen[bytes]:
+    order = {
+        "stage": asdict(stage), "store": str(store.root.absolute()), "port": port, "seed": context.seed,
+        "device": f"cuda:{rank}" if context.device.startswith("cuda") else context.device, "rank": rank,
+        "ranks": ranks, "checkpoint": str(context.checkpoint.absolute()) if context.checkpoint else None,
+        "precision": context.precision, "plugins": [str(file) for file in plugins.extra_files()],
+    }  # fmt: skip
+    process = subprocess.Popen([sys.executable, "-m", "bench.engines.ranks"], stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(order).encode() + b"\n")
+    process.stdin.flush()
+    return process
+
+
+def _serve(order: dict[str, Any]) -> None:
+    """Be one of the other ranks for one stage."""
+    import torch
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    from bench.distributed import joined
+
+    torch.set_num_threads(1)
+    for file in order["plugins"]:
+        plugins.add_file(Path(file))
+    rendezvous = TCPStore("127.0.0.1", order["port"], order["ranks"], is_master=False)
+    with tempfile.TemporaryDirectory(prefix="bench-rank-") as folder:
+        context = Context(
+            seed=order["seed"], directory=Path(folder), device=order["device"], precision=order["precision"],
+            checkpoint=Path(order["checkpoint"]) if order["checkpoint"] else None, rank=order["rank"],
+            ranks=order["ranks"],
+        )  # fmt: skip
+        with joined(context, rendezvous):
+            run_stage(Stage(**order["stage"]), Store(Path(order["store"])), context)
+
+
+def _end_with_parent() -> None:
+    """The pipe closes when rank 0 is gone, however it went; a rank must not outlive it."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    line = sys.stdin.buffer.readline()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(BenchError):  # rank 0 meets the same error and tells it
+        _serve(json.loads(line))
