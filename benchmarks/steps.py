@@ -13,7 +13,6 @@ import argparse
 import csv
 import gc
 import os
-import platform
 import random
 import statistics
 import sys
@@ -30,6 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.graphs import SWITCH
 from benchmarks.drawn import drawn_set
+from benchmarks.measuring import processor
 from benchmarks.pairs import Plain, Setting, loader, new_context, ours, plain, published_batch
 from benchmarks.plain.data import PlainBatch, PlainLoader
 
@@ -189,16 +189,6 @@ def _where(setting: Setting, device: str) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if cuda else "cpu", "torch": torch.__version__,
         "threads": torch.get_num_threads(), "px": setting.px, "batch": setting.batch, "refiner": setting.refiner,
     }  # fmt: skip
-
-
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
