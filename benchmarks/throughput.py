@@ -86,32 +86,28 @@ def _fitted(name: str, synthetic: ImageSet, real: ImageSet, folder: Path) -> Any
 def detectors(px: int = 128, batch: int = 8, count: int = 32) -> Iterator[Row]:
     """A training step of each detector, its predictions, and scoring them."""
     for name in DETECTORS:
-        with tempfile.TemporaryDirectory() as text:
-            folder = Path(text)
-            data = drawn_set(folder, "synthetic", count, px)
-            model, state = construct("model", name, {}), None
-            spent = []
-            for steps in (2, 6):
-                task = construct("task", "detection", {"steps": steps, "batch_size": batch})
-                kept: list[Any] = []
+        with tempfile.TemporaryDirectory() as folder:
+            yield from _detector(name, px, batch, drawn_set(Path(folder), "synthetic", count, px), Path(folder))
 
-                def train(task: Any = task, kept: list[Any] = kept, steps: int = steps) -> None:
-                    kept.append(task.train(model, data, _context(folder / f"train{steps}")))
 
-                spent.append(measured("detectors", "", steps, "", train, repeats=1))
-                state = kept[0]
-            seconds, wall = ((getattr(spent[1], k) - getattr(spent[0], k)) / 4 for k in ("seconds", "wall"))
-            yield Row("detectors", f"{name}: training step, {px} px", batch, "images", seconds, wall)
-            out = _context(folder / "predictions")
-            hidden = data.unlabelled()
-            yield measured(
-                "detectors", f"{name}: predicting, {px} px", count, "images",
-                lambda t=task, m=model, s=state, h=hidden, o=out: t.predict(m, s, h, o), repeats=1,
-            )  # fmt: skip
-            yield measured(
-                "detectors", f"{name}: scoring", count, "images",
-                lambda t=task, o=out, d=data: t.score(o.directory, d),
-            )  # fmt: skip
+def _detector(name: str, px: int, batch: int, data: ImageSet, folder: Path) -> Iterator[Row]:
+    model, states, spent = construct("model", name, {}), list[Any](), dict[int, Row]()
+    for steps in (2, 6):
+        task = construct("task", "detection", {"steps": steps, "batch_size": batch})
+        context = _context(folder / f"train{steps}")
+
+        def train(task: Any = task, context: Context = context) -> None:
+            states.append(task.train(model, data, context))
+
+        spent[steps] = measured("detectors", "", steps, "", train, repeats=1)
+    seconds, wall = ((getattr(spent[6], key) - getattr(spent[2], key)) / 4 for key in ("seconds", "wall"))
+    yield Row("detectors", f"{name}: training step, {px} px", batch, "images", seconds, wall)
+    out, hidden = _context(folder / "predictions"), data.unlabelled()
+    yield measured(
+        "detectors", f"{name}: predicting, {px} px", len(data), "images",
+        lambda: task.predict(model, states[-1], hidden, out), repeats=1,
+    )  # fmt: skip
+    yield measured("detectors", f"{name}: scoring", len(data), "images", lambda: task.score(out.directory, data))
 
 
 def rendering(px: int = 64, count: int = 4) -> Iterator[Row]:
