@@ -13,7 +13,6 @@ import argparse
 import csv
 import gc
 import os
-import platform
 import random
 import statistics
 import sys
@@ -30,6 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.graphs import SWITCH
 from benchmarks.drawn import drawn_set
+from benchmarks.measuring import processor
 from benchmarks.pairs import Plain, Setting, loader, new_context, ours, plain, published_batch
 from benchmarks.plain.data import PlainBatch, PlainLoader
 
@@ -120,7 +120,9 @@ def _plain_variant(published: Plain, draw: PlainLoader, device: str, held: int) 
     return Variant("plain", decoded, lambda index, batch: published(index, batch.to(device)), held=held)
 
 
-def measure(setting: Setting, device: str, seconds: float, rounds: int, folder: Path) -> list[dict[str, Any]]:
+def measure(
+    setting: Setting, device: str, seconds: float, rounds: int, folder: Path, profile: bool = False
+) -> list[dict[str, Any]]:
     """Rows of one setting, from rounds of blocks that go on for ``seconds``, at least ``rounds`` of them."""
     clock, random_order = Clock(device), random.Random(1)
     end = time.monotonic() + seconds
@@ -144,12 +146,26 @@ def measure(setting: Setting, device: str, seconds: float, rounds: int, folder: 
         for variant in random_order.sample(compared, len(compared)):
             variant.seconds.append(clock.block(variant, count))
         done += 1
+    if profile:
+        for variant in compared:
+            _profiled(variant, clock)
     return [_row(setting, device, variant, base, count) for variant in compared] + failed
+
+
+def _profiled(variant: Variant, clock: Clock) -> None:
+    """Print the kernels that took longest, with their number, over ten steps (a CPU: the operators)."""
+    kinds = [torch.profiler.ProfilerActivity.CPU, *([torch.profiler.ProfilerActivity.CUDA] if clock.cuda else [])]
+    with torch.profiler.profile(activities=kinds) as profiler:
+        clock.block(variant, 10)
+    by = "self_device_time_total" if clock.cuda else "self_cpu_time_total"
+    print(variant.name)
+    print(profiler.key_averages().table(sort_by=by, row_limit=25, max_name_column_width=90))
 
 
 def _warmed(variant: Variant, clock: Clock) -> float:
     """Seconds of a step, after those that choose algorithms, are counted, and are captured."""
     clock.block(variant, 1)
+    variant.peak = 0  # the first step tries convolution algorithms, with memory of their own
     with FlopCounterMode(display=False) as counter:
         clock.block(variant, 1)
     variant.flops = counter.get_total_flops()
@@ -157,7 +173,6 @@ def _warmed(variant: Variant, clock: Clock) -> float:
     if once < 1:
         clock.block(variant, WARM)
         once = clock.block(variant, 2)
-    variant.peak = 0
     variant.decode.clear()
     return once
 
@@ -191,16 +206,6 @@ def _where(setting: Setting, device: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure every setting and write a row a variant as soon as it is known."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.steps", description=__doc__.split("\n")[0])
@@ -212,6 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="at least so many, whatever the minutes")
     parser.add_argument("--batch", type=int, help="images of each domain a step; by default as published")
     parser.add_argument("--small", action="store_true", help="small networks, to try the script")
+    parser.add_argument("--profile", action="store_true", help="print what the device did in ten steps of each variant")
     parser.add_argument("--threads", type=int, default=1, help="of a CPU")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
@@ -230,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             share = (end - time.monotonic()) / (len(settings) - index)
             with tempfile.TemporaryDirectory() as folder:
                 try:
-                    rows = measure(setting, options.device, share, options.rounds, Path(folder))
+                    rows = measure(setting, options.device, share, options.rounds, Path(folder), options.profile)
                 except Exception as error:  # one that runs out of memory must not take the others' figures along
                     traceback.print_exc()
                     failed += 1

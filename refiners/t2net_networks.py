@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.padding import reflect
 from refiners.networks import to_multiple
 
 
@@ -153,7 +154,7 @@ class _Up(nn.Module):
 
 def reflected(x: Tensor, by: int) -> Tensor:
     """(N, C, H, W) with ``by`` pixels of reflected border on every side."""
-    return F.pad(x, (by, by, by, by), mode="reflect")
+    return reflect(x, by)
 
 
 def initialise(network: nn.Module) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import json
 import os
 import platform
@@ -278,6 +279,8 @@ def reset_peak_memory(device: str) -> None:
     if device.startswith("cuda"):
         import torch
 
+        gc.collect()  # a captured step (`bench.graphs`) of the stage before holds on to the device's memory until then
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
 
 

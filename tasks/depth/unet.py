@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.padding import reflect
+
 DILATIONS = (1, 3, 5)
 SCALES = 4
 
@@ -143,7 +145,7 @@ class Head(nn.Module):
 
 def padded(x: Tensor, by: int) -> Tensor:
     """Reflect the border; repeat it where the map is too small to reflect (the bottleneck of small images)."""
-    return F.pad(x, (by, by, by, by), mode="reflect" if min(x.shape[-2:]) > by else "replicate")
+    return reflect(x, by) if min(x.shape[-2:]) > by else F.pad(x, (by, by, by, by), mode="replicate")
 
 
 def initialise(module: nn.Module) -> None:

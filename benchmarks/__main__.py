@@ -1,0 +1,45 @@
+"""``python -m benchmarks``: every benchmark that a CPU can do, or those that ``--only`` names."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks import harness, throughput
+from benchmarks.measuring import ROOT, Row, show, write
+from benchmarks.steps import main as steps
+
+ALL: dict[str, Callable[[], Iterator[Row]]] = {
+    "startup": harness.startup,
+    "plan": harness.plan,
+    "runs": harness.runs,
+    "loading": throughput.loading,
+    "refining": throughput.refining,
+    "detectors": throughput.detectors,
+    "rendering": throughput.rendering,
+}
+
+
+def main() -> int:
+    """Measure, print, and write ``NAME.csv`` for each into a folder."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", action="append", choices=[*ALL, "steps"], help="may be given again (default: all)")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "speed", metavar="DIR")
+    options = parser.parse_args()
+    throughput.use_one_thread()
+    for name in options.only or [*ALL, "steps"]:
+        if name == "steps":
+            steps(["--csv", str(options.out / "steps-cpu.csv"), "--px", "64", "128", "--minutes", "20"])
+            continue
+        rows = []
+        for row in ALL[name]():
+            show([row])
+            rows.append(row)
+        write(options.out / f"{name}.csv", rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

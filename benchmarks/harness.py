@@ -1,0 +1,75 @@
+"""What the harness costs around the work: starting, planning, running, running again, reporting."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.suite import load_suite
+from benchmarks.measuring import ROOT, Row, command, measured, slope
+
+PLANNED = "linemod"
+MOCK = """schema = 1
+name = "mock"
+task = "mock-task"
+models = ["mock-model"]
+arms = ["synthetic", "refined(identity)", "refined(color-transfer)", "refined(fourier)", "real"]
+size = 32
+replicates = 1
+counts = {{ synthetic_train = 16, real_train = 16, real_test = 8 }}
+world = {{ name = "mock-world" }}
+"""
+
+
+def startup() -> Iterator[Row]:
+    """The commands that answer at once."""
+    for case, arguments in (
+        ("--help", ("-m", "bench", "--help")), ("run --help", ("-m", "bench", "run", "--help")),
+        ("import bench", ("-c", "import bench, sys; assert 'torch' not in sys.modules")),
+        ("python alone", ("-c", "pass")),
+    ):  # fmt: skip
+        yield measured("startup", case, 0, "", lambda a=arguments: command(*a), repeats=5)
+
+
+def plan(cells: tuple[int, ...] = (10, 1000, 10_000)) -> Iterator[Row]:
+    """``bench plan`` of a built-in suite with as many replicates as it takes; plug-ins were described before."""
+    arms = len(load_suite(PLANNED, "quick", [], "").arms)
+    rows = []
+    with tempfile.TemporaryDirectory() as store:
+        for wanted in cells:
+            replicates = max(1, round(wanted / arms))
+            arguments = ("-m", "bench", "plan", "--suite", PLANNED, "--replicates", str(replicates), "--store", store)
+            if not rows:
+                command(*arguments)
+            rows.append(
+                measured("plan", f"plan {PLANNED}", replicates * arms, "cells", lambda a=arguments: command(*a))
+            )
+            yield rows[-1]
+    if len(rows) > 1:
+        yield Row("plan", "slope from 1,000 cells on", 0, "", slope(rows[-2:]), 0, "log seconds over log cells")
+
+
+def runs(cells: tuple[int, ...] = (10, 100)) -> Iterator[Row]:
+    """A mock suite whose stages take milliseconds: what a run adds to them, a finished run again, and its report."""
+    arms = 5
+    for wanted in cells:
+        with tempfile.TemporaryDirectory() as folder:
+            replicates, root = max(1, round(wanted / arms)), Path(folder)
+            (root / "mock.toml").write_text(MOCK.format())
+            options = (
+                "--suite", str(root / "mock.toml"), "--plugin", str(ROOT / "bench" / "conformance" / "mock.py"),
+                "--replicates", str(replicates), "--store", str(root / "store"), "--out", str(root / "out"),
+            )  # fmt: skip
+            count, run = replicates * arms, ("-m", "bench", "run", *options, "--device", "cpu", "--workers", "1")
+            first = measured("runs", "run", count, "cells", lambda r=run: command(*r), repeats=1)
+            history = [json.loads(line) for line in (root / "store" / "history.jsonl").read_text().splitlines()]
+            inside = sum(entry["seconds"] for entry in history)
+            yield first
+            yield Row(
+                "runs", "run, outside of stages", count, "cells", first.wall - inside, first.wall - inside,
+                f"wall less {inside:.2f} s inside {len(history)} stages; the report is part of it",
+            )  # fmt: skip
+            yield measured("runs", "run again, all cached", count, "cells", lambda r=run: command(*r))
+            yield measured("runs", "report", count, "cells", lambda o=options: command("-m", "bench", "report", *o))

@@ -1,0 +1,134 @@
+"""Images a second: loading, refining, detector training and evaluation, rendering; and how cost grows with size."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.contracts import Context, SplitRequest
+from bench.describe import construct
+from bench.frames import Frames
+from bench.plugins import names
+from bench.samples import ImageSet
+from benchmarks.drawn import drawn_set
+from benchmarks.measuring import Row, measured, slope
+
+REFINED = ("color-transfer", "fourier", "augment")
+NETWORKS = {
+    "cyclegan": {"ngf": 16, "n_blocks": 4, "n_downsampling": 2},
+    "cut": {"ngf": 16, "n_blocks": 4, "n_downsampling": 2},
+}
+DETECTORS = ("ssd", "yolov3", "pvanet")
+
+
+def _context(folder: Path, device: str = "cpu") -> Context:
+    folder.mkdir(parents=True, exist_ok=True)
+    return Context(seed=3, directory=folder, device=device)
+
+
+def loading(px: tuple[int, ...] = (64, 128, 256), count: int = 64) -> Iterator[Row]:
+    """PNG files into memory, and batches out of it."""
+    rows = []
+    for size in px:
+        with tempfile.TemporaryDirectory() as folder:
+            data = drawn_set(Path(folder), "synthetic", count, size)
+            rows.append(measured("loading", f"files to memory, {size} px", count, "images", data.images))
+            yield rows[-1]
+            frames, order = Frames(data), list(np.random.default_rng(0).permutation(count))
+            chosen = [int(index) for index in order[:16]]
+            yield measured(
+                "loading", f"batches of 16, {size} px", 16, "images", lambda f=frames, c=chosen: f.batch(c), 9
+            )
+    sides = [Row("", "", size, "", row.seconds, 0) for size, row in zip(px, rows, strict=True)]
+    yield Row("loading", "slope against the image's side", 0, "", slope(sides), 0, "2 is proportional to pixels")
+
+
+def refining(px: tuple[int, ...] = (64, 128, 256), counts: tuple[int, ...] = (4, 16, 64)) -> Iterator[Row]:
+    """Images a second of fitted refiners, and slopes against how many and how large."""
+    for name in (*REFINED, *NETWORKS):
+        by_side, by_count = [], []
+        for size in px:
+            with tempfile.TemporaryDirectory() as folder:
+                synthetic, real = (drawn_set(Path(folder), domain, 8, size) for domain in ("synthetic", "real"))
+                refiner = _fitted(name, synthetic, real, Path(folder))
+                context, samples = _context(Path(folder) / "refine"), list(synthetic)
+                refiner.refine(samples[:1], context)
+                for count in counts if size == px[0] else (8,):
+                    work = _refine(refiner, [samples[k % 8] for k in range(count)], context)
+                    row = measured("refining", f"{name}, {size} px", count, "images", work)
+                    yield row
+                    if size == px[0]:
+                        by_count.append(row)
+                by_side.append(Row("", "", size, "", row.seconds / row.size, 0))
+        note = f"against the side {slope(by_side):.2f}, against the number of images {slope(by_count):.2f}"
+        yield Row("refining", f"{name}: slopes", 0, "", 0, 0, note)
+
+
+def _refine(refiner: Any, samples: list[Any], context: Context) -> Callable[[], object]:
+    return lambda: refiner.refine(samples, context)
+
+
+def _fitted(name: str, synthetic: ImageSet, real: ImageSet, folder: Path) -> Any:
+    settings: dict[str, Any] = dict(NETWORKS.get(name, {}))
+    if name in NETWORKS:
+        settings |= {"steps": 1, "crop": 32, "ndf": 8, "sheets": 0}
+    refiner = construct("refiner", name, settings)
+    if refiner.trained:
+        refiner.fit(synthetic, real.unlabelled(), _context(folder / "fit"))
+    return refiner
+
+
+def detectors(px: int = 128, batch: int = 8, count: int = 32) -> Iterator[Row]:
+    """A training step of each detector, its predictions, and scoring them."""
+    for name in DETECTORS:
+        with tempfile.TemporaryDirectory() as folder:
+            yield from _detector(name, px, batch, drawn_set(Path(folder), "synthetic", count, px), Path(folder))
+
+
+def _detector(name: str, px: int, batch: int, data: ImageSet, folder: Path) -> Iterator[Row]:
+    model, states, spent = construct("model", name, {}), list[Any](), dict[int, Row]()
+    for steps in (2, 6):
+        task = construct("task", "detection", {"steps": steps, "batch_size": batch})
+        context = _context(folder / f"train{steps}")
+
+        def train(task: Any = task, context: Context = context) -> None:
+            states.append(task.train(model, data, context))
+
+        spent[steps] = measured("detectors", "", steps, "", train, repeats=1)
+    seconds, wall = ((getattr(spent[6], key) - getattr(spent[2], key)) / 4 for key in ("seconds", "wall"))
+    yield Row("detectors", f"{name}: training step, {px} px", batch, "images", seconds, wall)
+    out, hidden = _context(folder / "predictions"), data.unlabelled()
+    yield measured(
+        "detectors", f"{name}: predicting, {px} px", len(data), "images",
+        lambda: task.predict(model, states[-1], hidden, out), repeats=1,
+    )  # fmt: skip
+    yield measured("detectors", f"{name}: scoring", len(data), "images", lambda: task.score(out.directory, data))
+
+
+def rendering(px: int = 64, count: int = 4) -> Iterator[Row]:
+    """Every embedded world, both domains. Worlds that read files of somebody's own are left out."""
+    for name in names("world"):
+        for domain in ("synthetic", "real"):
+            try:
+                world = construct("world", name, {})
+                if reason := world.skip():
+                    yield Row("rendering", f"{name}, {domain}", 0, "", 0, 0, f"skipped: {reason}")
+                    continue
+                with tempfile.TemporaryDirectory() as folder:
+                    request = SplitRequest(domain, "train", count, px, 5)
+                    work = lambda w=world, r=request, f=folder: w.image_set(r, _context(Path(f) / "set"))  # noqa: E731
+                    yield measured("rendering", f"{name}, {domain}, {px} px", count, "images", work, repeats=1)
+            except Exception as error:  # an adapter without files, a renderer that is not installed
+                yield Row(
+                    "rendering", f"{name}, {domain}", 0, "", 0, 0, f"not here: {str(error).splitlines()[0][:120]}"
+                )
+
+
+def use_one_thread() -> None:
+    """A worker computes on one thread, and so does this."""
+    torch.set_num_threads(1)
