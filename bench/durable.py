@@ -6,7 +6,6 @@ import os
 import uuid
 from pathlib import Path
 
-
 MANY = 50
 """From so many files on the whole disk is written first, which takes a fifth of the time that one by one takes."""
 
