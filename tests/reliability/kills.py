@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import os
 import random
 import signal
@@ -65,6 +66,20 @@ class Bench:
     def computing(self) -> bool:
         """Whether this start has begun with its stages."""
         return b" stages to make on " in self.log.read_bytes()[self.said :]
+
+    def made(self) -> int:
+        """How many artifacts there are."""
+        return sum(1 for _ in self.store.glob(f"objects/*/*/{ARTIFACT}"))
+
+    def at_work(self, session: int) -> bool:
+        """Whether a process of this start holds a lease on a stage."""
+        for lease in self.store.glob("leases/[0-9a-f]*"):
+            try:
+                if int(json.loads(lease.read_text())["pid"]) in workers(session):
+                    return True
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+        return False
 
     def files(self) -> dict[str, dict[str, str]]:
         """key -> the sha256 of each file of its artifact."""
@@ -129,7 +144,10 @@ def inspect(bench: Bench, tally: Tally, when: str) -> None:
     tally.faults += [f"{when}: {path} was set aside" for path in bench.store.glob("damaged/*")]
     left = list(bench.store.glob("work/*"))
     tally.checkpoints += any((work / CHECKPOINT).exists() for work in left)
+    newest = max((work.stat().st_mtime for work in left), default=0.0)
     for work in left:
+        if work.stat().st_mtime < newest - 30:  # of an earlier kill
+            continue
         try:
             label = (work / "stage.json").read_text().split('"label": "')[1]
         except (OSError, IndexError):
@@ -172,7 +190,7 @@ def torment(
     if run.wait() != 0:
         tally.faults.append(f"the undisturbed run ended with {run.returncode}; see {whole.log}")
         return tally
-    span = max(1.0, min(2.0 * (time.monotonic() - started - startup) / 16, 20.0))
+    span = max(0.5, 3 * (time.monotonic() - started - startup) / max(whole.made(), 1))
     while sum(tally.kills.values()) < kills:
         bench = Bench(folder / f"killed-{tally.finished}", arguments)
         _one_run(bench, whole, tally, kills, dice, list(ways), startup, span, checkpoint_seconds)
@@ -192,16 +210,16 @@ def _one_run(
             if way != "SIGKILL, one worker" and dice.random() < 0.1:
                 _sleep(run, dice.uniform(0, startup))  # while it starts
             else:
-                while run.poll() is None and not bench.computing():
-                    time.sleep(0.02)
+                # Some kills hit the first stage of a start, others one after stages were finished.
+                wanted = bench.made() + dice.choice((0, 0, 1, 2))
+                while run.poll() is None and not (bench.made() >= wanted and bench.at_work(run.pid)):
+                    time.sleep(0.05)
                 _sleep(run, dice.uniform(0, span))
-            if way == "SIGKILL, one worker":
-                while run.poll() is None and not workers(run.pid):
-                    time.sleep(0.02)
             if kill(run, way, dice):
                 tally.kills[way] += 1
                 inspect(bench, tally, f"kill {sum(tally.kills.values())} ({way})")
-                print(f"kill {sum(tally.kills.values())}: {way}", file=sys.stderr, flush=True)
+                done = f"kill {sum(tally.kills.values())}: {way}; {bench.made()} artifacts"
+                print(f"{done}, {tally.checkpoints} times a checkpoint", file=sys.stderr, flush=True)
         code = run.wait()
         inspect(bench, tally, f"exit code {code}")
         if code == 0:

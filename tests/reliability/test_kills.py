@@ -19,6 +19,7 @@ def test_killed_at_random_instants_a_run_goes_on_and_ends_in_the_same_rows(toy_s
     assert tally.faults == []
     assert sum(tally.kills.values()) == 6 and set(tally.kills) == set(WAYS)
     assert tally.finished >= 1 and tally.artifacts > 0
+    assert tally.hit.total() > 0, "no kill hit a stage"
 
 
 def test_the_comparison_sees_every_column_but_the_measured_ones(tmp_path: Path) -> None:
