@@ -18,10 +18,13 @@ from bench.cli.options import add_store_options, open_store
 PACKAGES = (
     "torch", "torchvision", "segmentation-models-pytorch", "numpy", "scipy", "pillow", "pandas", "matplotlib",
     "pydantic", "safetensors", "faster-coco-eval", "jinja2", "rich", "ultralytics-opencv-headless", "ultralytics",
-    "mitsuba", "drjit", "mitsuba-oidn",
+    "mitsuba", "drjit", "mitsuba-oidn", "ray",
 )
 """Distributions that results depend on; those that are not needed by every run may be missing."""
-OPTIONAL = {"ultralytics-opencv-headless": "yolo", "mitsuba": "render", "drjit": "render", "mitsuba-oidn": "render"}
+OPTIONAL = {
+    "ultralytics-opencv-headless": "yolo", "mitsuba": "render", "drjit": "render", "mitsuba-oidn": "render",
+    "ray": "ray",
+}  # fmt: skip
 MEMORY_GIB, DISK_GIB = 6.0, 5.0
 """What `quick` wants to be sure of."""
 
@@ -145,7 +148,8 @@ def remarks(
     for name in PACKAGES:
         if versions[name] is None and name not in OPTIONAL and name != "ultralytics":
             found.append(f'{name} is not installed; python -m pip install "refiner-bench"')
-    extras = sorted({extra for name, extra in OPTIONAL.items() if versions[name] is None} - _provided(versions))
+    absent = {extra for name, extra in OPTIONAL.items() if versions[name] is None}
+    extras = sorted(absent - _provided(versions) - {"ray"})  # one machine needs no Ray
     for extra in extras:
         found.append(f'extra "{extra}" is not installed; python -m pip install "refiner-bench[{extra}]"')
     if versions["ultralytics"] and versions["ultralytics-opencv-headless"]:

@@ -39,6 +39,7 @@ DISK = {"store": "runs/store", "free_gib": 100.0, "writable": True}
         ({"scipy": None}, {}, {}, [], "scipy is not installed"),
         ({"mitsuba": None}, {}, {}, [], 'extra "render" is not installed; python -m pip install "refiner-bench['),
         ({"ultralytics-opencv-headless": None}, {}, {}, [], 'extra "yolo" is not installed'),
+        ({"ray": None}, {}, {}, [], None),
         ({"ultralytics": "8.4"}, {}, {}, [], "share one folder"),
         ({}, {"cuda": []}, {}, [], "no CUDA device"),
         ({}, {"cuda": [GPU | {"bf16": False}]}, {}, [], "without bf16"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +48,11 @@ def cluster() -> Iterator[Any]:
     made.add_node(num_cpus=1, num_gpus=1, object_store_memory=memory, include_dashboard=False)
     made.second = made.add_node(num_cpus=1, object_store_memory=memory)
     yield made
-    made.shutdown()
+    with warnings.catch_warnings():  # Ray leaves pipes open
+        warnings.simplefilter("ignore")
+        made.shutdown()
+        del made
+        gc.collect()
 
 
 @pytest.fixture(scope="module")
