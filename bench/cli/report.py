@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli.options import add_suite_options, command_text, open_store, open_suite, out_directory
+from bench.cli.run import alone_in
 
 
 def register(verbs: Any) -> None:
@@ -31,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
         store.distrust(key)  # a report changes nothing in the store
     out = out_directory(args, suite)
     (out / ".report.json").unlink(missing_ok=True)
-    result = finish(plan, store, out, command_text(args))
+    with alone_in(out):
+        result = finish(plan, store, out, command_text(args))
     print(result.text())
     return result.exit_code

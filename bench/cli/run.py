@@ -63,12 +63,13 @@ def run(args: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def alone_in(out: Path) -> Iterator[None]:
-    """Wait until no other process writes this folder of results."""
+    """Wait until no other process writes this folder of results; one that cannot be written is for looking at alone."""
     from bench.lease import POLL_SECONDS, Lease
 
     lease = Lease(out / ".writing")
-    while not lease.acquire():
-        time.sleep(POLL_SECONDS)
+    with contextlib.suppress(OSError):
+        while not lease.acquire():
+            time.sleep(POLL_SECONDS)
     with lease:
         yield
 

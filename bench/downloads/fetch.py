@@ -98,7 +98,7 @@ def fetch(
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root}: is a file; name a folder with --root")
     lease = Lease(root / RECORDS / "lock")
-    if not lease.acquire():
+    if not lease.acquire_or_see():
         raise UsageError(f"{root}: another fetch is at work there; wait for it")
     with lease:
         return sum(_bring(chosen, file, root, policy, tell, keep) for file in files)

@@ -13,7 +13,7 @@ from tests.reliability.kills import WAYS, rows_without_measured, torment
 @pytest.mark.slow
 def test_killed_at_random_instants_a_run_goes_on_and_ends_in_the_same_rows(toy_suite: Path, tmp_path: Path) -> None:
     arguments = [
-        "--suite", str(toy_suite), "--plugin", str(TOY), "--workers", "2", "--set", "model.toy-level.slow=0.03",
+        "--suite", str(toy_suite), "--plugin", str(TOY), "--workers", "1", "--set", "model.toy-level.slow=0.03",
     ]  # fmt: skip
     tally = torment(tmp_path / "runs", arguments, kills=6, seed=3, checkpoint_seconds=0.1)
     assert tally.faults == []
