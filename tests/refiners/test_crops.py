@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.contracts import Context
-from refiners.crops import UnpairedCrops, to_image, to_tensor
+from refiners.crops import UnpairedCrops, cut, to_image, to_tensor
 
 
 def crops(context: Context, **changed: Any) -> UnpairedCrops:
@@ -29,6 +29,14 @@ def test_pixels_survive_the_way_there_and_back() -> None:
     assert tensor.min() >= -1
     assert tensor.max() <= 1
     np.testing.assert_array_equal(to_image(tensor[0]), image[0])
+
+
+def test_all_crops_at_once_are_those_cut_one_by_one() -> None:
+    images = torch.rand(2, 3, 9, 11)
+    rows = torch.arange(4) + torch.tensor([[1], [5]])
+    columns = torch.stack([torch.arange(3, 8), torch.arange(6, 1, -1)])
+    expected = torch.stack([images[0, :, 1:5, 3:8], images[1, :, 5:9, 2:7].flip(-1)])
+    assert torch.equal(cut(images, rows, columns), expected)
 
 
 def test_a_batch_is_a_function_of_its_step(context: Context) -> None:

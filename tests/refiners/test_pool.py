@@ -49,6 +49,15 @@ def test_stored_images_are_copies() -> None:
     assert float(pool.state_dict()["images"][0].mean()) == 1
 
 
+def test_deciding_first_and_exchanging_later_is_the_same_as_asking_at_once() -> None:
+    together, apart = ImagePool(3), ImagePool(3)
+    for number in range(30):
+        images = torch.rand(2, 3, 2, 2)
+        moves = apart.decide(2, np.random.default_rng(number))
+        assert moves.shape == (2, 2)
+        assert torch.equal(apart.exchange(images, moves), together.query(images, np.random.default_rng(number)))
+
+
 def test_state_goes_on_where_it_stopped() -> None:
     first = ImagePool(2)
     for value in range(2):
