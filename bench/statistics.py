@@ -13,8 +13,8 @@ from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy  # whose parts are imported when they are used: a finished run again needs none of them
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
 
 
 class Interval(NamedTuple):
@@ -45,7 +45,7 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     if x.size < 2:
         return Interval(float(x[0]) if x.size else math.nan, math.nan, math.nan)
     mean = float(x.mean())
-    half = float(stats.t.ppf(0.5 + level / 2, x.size - 1)) * float(x.std(ddof=1)) / math.sqrt(x.size)
+    half = float(scipy.stats.t.ppf(0.5 + level / 2, x.size - 1)) * float(x.std(ddof=1)) / math.sqrt(x.size)
     return Interval(mean, mean - half, mean + half)
 
 
@@ -137,7 +137,8 @@ def bootstrap_interval(mean: float, resampled: ArrayLike, groups: int, level: fl
     values = values[np.isfinite(values)]
     if groups < 2 or not values.size:
         return Interval(mean, math.nan, math.nan)
-    tail = float(stats.norm.cdf(math.sqrt(groups / (groups - 1)) * stats.t.ppf((1 - level) / 2, groups - 1)))
+    quantile = scipy.stats.t.ppf((1 - level) / 2, groups - 1)
+    tail = float(scipy.stats.norm.cdf(math.sqrt(groups / (groups - 1)) * quantile))
     low, high = np.quantile(values, [tail, 1 - tail])
     return Interval(mean, float(low), float(high))
 
@@ -172,7 +173,7 @@ def iqm(values: ArrayLike) -> float:
     Reference: Agarwal et al. (2021), Deep RL at the edge of the statistical precipice, arXiv:2108.13264.
     """
     x = _vector(values)
-    return float(stats.trim_mean(x, 0.25)) if x.size else math.nan
+    return float(scipy.stats.trim_mean(x, 0.25)) if x.size else math.nan
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike, higher_is_better: bool = True) -> float:
@@ -210,7 +211,7 @@ def gap_closed(arm: ArrayLike, reference: ArrayLike, target: ArrayLike, level: f
     if x.size < 2:
         return Interval(ratio, math.nan, math.nan)
     # The set of theta with (mean(above) - theta mean(below))^2 <= t^2 var(above - theta below) / n.
-    cov = np.cov(above, below) * float(stats.t.ppf(0.5 + level / 2, x.size - 1)) ** 2 / x.size
+    cov = np.cov(above, below) * float(scipy.stats.t.ppf(0.5 + level / 2, x.size - 1)) ** 2 / x.size
     a = float(below.mean() ** 2 - cov[1, 1])
     b = float(above.mean() * below.mean() - cov[0, 1])
     c = float(above.mean() ** 2 - cov[0, 0])
@@ -240,7 +241,7 @@ def paired_t_power(gain: float, deviation: float, n: int, level: float = 0.95) -
     # averaged over that half width's distribution.
     half, weights = _half_widths(n, level)
     shift = abs(gain) / deviation * math.sqrt(n)
-    return float((special.ndtr(shift - half) + special.ndtr(-half - shift)) @ weights)
+    return float((scipy.special.ndtr(shift - half) + scipy.special.ndtr(-half - shift)) @ weights)
 
 
 @cache
@@ -251,8 +252,8 @@ def _half_widths(n: int, level: float, count: int = 200) -> tuple[Floats, Floats
     the quantile function's singularities there; with 200 points the power is good to 1e-8.
     """
     v = (np.arange(count) + 0.5) / count
-    quantile = stats.chi2.ppf(v**3 * (10 - 15 * v + 6 * v * v), n - 1)
-    half = np.sqrt(quantile / (n - 1)) * float(stats.t.ppf(0.5 + level / 2, n - 1))
+    quantile = scipy.stats.chi2.ppf(v**3 * (10 - 15 * v + 6 * v * v), n - 1)
+    half = np.sqrt(quantile / (n - 1)) * float(scipy.stats.t.ppf(0.5 + level / 2, n - 1))
     return half, 30 * v * v * (1 - v) ** 2 / count
 
 
@@ -270,8 +271,8 @@ def minimum_detectable_gain(deviation: float, n: int, level: float = 0.95, power
         return paired_t_power(gain, 1.0, n, level) - power
 
     # A gain of (critical value + 4 deviations) / sqrt(n) is found all but surely; for n = 2 that needs the factor.
-    high = 4 * (float(stats.t.ppf(0.5 + level / 2, n - 1)) + 4) / math.sqrt(n)
-    return float(optimize.brentq(shortfall, 0.0, high, xtol=1e-6)) * deviation
+    high = 4 * (float(scipy.stats.t.ppf(0.5 + level / 2, n - 1)) + 4) / math.sqrt(n)
+    return float(scipy.optimize.brentq(shortfall, 0.0, high, xtol=1e-6)) * deviation
 
 
 def replicates_needed(
@@ -301,11 +302,11 @@ def spearman(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
         raise ValueError(f"{a.size} and {b.size} values: they must be paired")
     if a.size < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return math.nan, math.nan
-    ranks_a, ranks_b = stats.rankdata(a) - (a.size + 1) / 2, stats.rankdata(b) - (a.size + 1) / 2
+    ranks_a, ranks_b = scipy.stats.rankdata(a) - (a.size + 1) / 2, scipy.stats.rankdata(b) - (a.size + 1) / 2
     scale = math.sqrt(float(ranks_a @ ranks_a) * float(ranks_b @ ranks_b))
     rho = float(ranks_a @ ranks_b) / scale
     if a.size > 8:
-        return rho, float(stats.spearmanr(a, b).pvalue)
+        return rho, float(scipy.stats.spearmanr(a, b).pvalue)
     orders = np.asarray(list(permutations(range(a.size))))
     return rho, float(np.mean(np.abs(ranks_b[orders] @ ranks_a) / scale >= abs(rho) - 1e-9))
 
@@ -327,7 +328,7 @@ def spearman_interval(rho: float, n: int, level: float = 0.95) -> Interval:
         raise ValueError(f"a rank correlation of {rho} is not in [-1, 1]")
     largest = 1 - 12 / (n * (n * n - 1))
     short = min(max(rho, -largest), largest)
-    half = float(stats.norm.ppf(0.5 + level / 2)) * math.sqrt((1 + short * short / 2) / (n - 3))
+    half = float(scipy.stats.norm.ppf(0.5 + level / 2)) * math.sqrt((1 + short * short / 2) / (n - 3))
     low, high = math.tanh(math.atanh(short) - half), math.tanh(math.atanh(short) + half)
     return Interval(rho, min(low, rho), max(high, rho))
 
@@ -352,7 +353,7 @@ def stratified_spearman(
     products, norm_a, norm_b, observed, freedom = [], 0.0, 0.0, 0.0, 1
     random = np.random.default_rng(seed)
     for x, y in strata:
-        a, b = (stats.rankdata(_vector(side)) for side in (x, y))
+        a, b = (scipy.stats.rankdata(_vector(side)) for side in (x, y))
         if a.size != b.size:
             raise ValueError(f"{a.size} and {b.size} values: they must be paired")
         if a.size < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
