@@ -38,6 +38,14 @@ def test_help_imports_no_torch_and_is_quick() -> None:
         assert verb in out
 
 
+def test_a_finished_run_again_needs_nothing_heavy() -> None:
+    code = (
+        "import sys\nimport bench.cli.run, bench.cli.plan, bench.plan, bench.finish, bench.estimates\n"
+        "print(sorted({'torch', 'pandas', 'scipy.stats', 'matplotlib', 'PIL.ImageFont'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
