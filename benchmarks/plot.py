@@ -26,7 +26,7 @@ def main() -> None:
     costs(
         right, [row for name in ("plan", "runs") for row in read(options.results / f"{name}.csv") if row["size"] != "0"]
     )
-    figure.savefig(options.results / "speed.svg", metadata={"Date": None})
+    figure.savefig(options.results / "speed.png", dpi=110)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
