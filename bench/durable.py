@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import uuid
 from pathlib import Path
 
 MANY = 50
-"""From so many files on the whole disk is written first, which takes a fifth of the time that one by one takes."""
+"""From so many files on their disk is written as a whole first: a fifth of the time that one by one takes."""
 
 
 def sync(path: Path) -> None:
@@ -21,12 +23,22 @@ def sync(path: Path) -> None:
 
 def sync_tree(folder: Path) -> None:
     """Write everything below a folder through to the disk: the files first, then the folders that name them."""
-    if hasattr(os, "sync") and sum(len(files) for _, _, files in os.walk(folder)) > MANY:
-        os.sync()
+    if sum(len(files) for _, _, files in os.walk(folder)) > MANY:
+        _sync_disk(folder)
     for below, _, files in os.walk(folder, topdown=False):
         for name in files:
             sync(Path(below) / name)
         sync(Path(below))
+
+
+def _sync_disk(folder: Path) -> None:
+    """Write the disk of a folder through, where the system can do that (Linux); that of other folders is left alone."""
+    with contextlib.suppress(AttributeError, OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            ctypes.CDLL(None).syncfs(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def make_folder(folder: Path) -> None:

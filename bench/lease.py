@@ -68,6 +68,12 @@ class Lease:
         """Whether somebody holds it who is not known to be dead; like `acquire`, this watches from call to call."""
         return self.path.exists() and self._dead() is None
 
+    def clear(self) -> bool:
+        """Take a dead lease away; whether nobody holds it now. Like `acquire`, this watches from call to call."""
+        if self.path.exists() and (dead := self._dead()) is not None:
+            self._set_aside(dead)
+        return not self.path.exists()
+
     def _create(self) -> bool:
         try:
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)

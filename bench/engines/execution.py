@@ -96,6 +96,8 @@ def _damaged(store: Store, key: str, wrong: str) -> Outcome:
         aside = store.set_aside(key)
     except OSError as error:
         return Outcome("failed", reason=f"{wrong}; {disk_message(error, store.root)}", fatal=True)
+    if aside is None:
+        time.sleep(1.0)  # another process is at it
     where = f"set aside as {aside}, " if aside else ""
     return Outcome("damaged", reason=f"{wrong}; {where}computing it again", damaged=key)
 
@@ -199,7 +201,8 @@ def _prepare(work: Path, stage: Stage) -> float:
     """Make the work folder; without a checkpoint it starts empty. Returns seconds spent by earlier attempts."""
     out = work / "out"
     if not (work / CHECKPOINT).exists():
-        shutil.rmtree(work, ignore_errors=True)
+        for left in work.iterdir():  # the folder itself stays: its name is on the disk already
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
     out.mkdir(parents=True, exist_ok=True)
     (work / "stage.json").write_text(json.dumps({"label": stage.label, "spec": stage.spec}))
     try:

@@ -22,13 +22,13 @@ class Elsewhere:
         self._looked: dict[str, float] = {}
 
     def holds(self, key: str) -> bool:
-        """Whether somebody who may be alive is computing ``key``."""
+        """Whether somebody who may be alive is computing ``key``; what a dead one left is taken away."""
         now = time.monotonic()
         if now - self._looked.get(key, -LOOK_SECONDS) < LOOK_SECONDS:
             return True
-        if self._leases.setdefault(key, self._store.lease(key)).taken():
-            self._looked[key] = now
-            return True
-        del self._leases[key]
-        self._looked.pop(key, None)
-        return False
+        if self._leases.setdefault(key, self._store.lease(key)).clear():
+            del self._leases[key]
+            self._looked.pop(key, None)
+            return False
+        self._looked[key] = now
+        return True

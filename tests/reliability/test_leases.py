@@ -15,6 +15,7 @@ import pytest
 from bench import lease as lease_module
 from bench.contracts import Progress
 from bench.engines.execution import Outcome, execute
+from bench.engines.sharing import Elsewhere
 from bench.graph import Plan
 from bench.lease import Lease
 from bench.store import Store
@@ -148,6 +149,24 @@ def test_one_try_waits_for_a_lease_that_looks_dead_and_not_for_a_living_one(tmp_
     mine = Lease(path)
     assert mine.acquire_or_see()
     mine.release()
+
+
+def test_a_run_leaves_a_living_holder_its_stage_and_takes_that_of_a_dead_one(store: Store) -> None:
+    """What the engine watched until it was dead must be free for the worker, which would watch from the beginning."""
+    lease = store.lease("k")
+    lease.path.parent.mkdir()
+    of_elsewhere(lease.path)
+    elsewhere = Elsewhere(store)
+    with touched_by(lease.path, -HOUR):
+        until = time.monotonic() + 2.0
+        while time.monotonic() < until:
+            assert elsewhere.holds("k")
+            time.sleep(0.01)
+    started = time.monotonic()
+    while elsewhere.holds("k"):
+        assert time.monotonic() - started < 20
+        time.sleep(0.01)
+    assert store.lease("k").acquire()
 
 
 def test_a_holder_that_slept_commits_nothing_over_the_one_that_took_over(

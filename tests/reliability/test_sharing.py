@@ -42,8 +42,8 @@ def test_a_stage_that_another_process_holds_is_left_alone_and_looked_at_once_a_s
     lease = store.lease("k")
     assert lease.acquire()
     looks: list[int] = []
-    taken = type(lease).taken
-    monkeypatch.setattr(type(lease), "taken", lambda self: looks.append(1) or taken(self))
+    clear = type(lease).clear
+    monkeypatch.setattr(type(lease), "clear", lambda self: looks.append(1) or clear(self))
     elsewhere = Elsewhere(store)
     assert [elsewhere.holds("k") for _ in range(50)] == [True] * 50
     assert len(looks) == 1
