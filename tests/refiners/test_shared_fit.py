@@ -27,11 +27,11 @@ from bench.plugins import find
 from bench.samples import ImageSet
 from bench.stages import WEIGHTS, load_state
 from bench.store import Store
-from refiners.cyclegan import CycleGan, CycleGanConfig
+from refiners.cyclegan import CycleGanConfig
 
 CONFIG: dict[str, Any] = {
-    "steps": 30, "batch_size": 2, "ngf": 4, "ndf": 4, "n_blocks": 1, "n_layers": 1, "crop": 24, "sheets": 1,
-    "pool_size": 3, "noise": True, "learning_rate": 1e-3,
+    "steps": 4, "batch_size": 2, "ngf": 4, "ndf": 4, "n_blocks": 1, "n_layers": 1, "crop": 24, "sheets": 1,
+    "pool_size": 3, "noise": True,
 }
 
 
@@ -58,18 +58,18 @@ def losses(store: Store, stage: Stage) -> np.ndarray[Any, Any]:
         return np.array([[float(value) for value in row] for row in list(csv.reader(file))[1:]])
 
 
-def refined(store: Store, stage: Stage, synthetic: ImageSet, tmp_path: Path) -> np.ndarray[Any, Any]:
-    refiner = CycleGan(CycleGanConfig(**stage.run["plugin"][2]))
-    refiner.load_state_dict(load_state(store.path(stage.key) / WEIGHTS))
-    made = refiner.refine([synthetic[i] for i in range(len(synthetic))], Context(1, tmp_path))
-    return np.stack(made).astype(np.float64)
+def weights(store: Store, stage: Stage) -> np.ndarray[Any, Any]:
+    """All weights; biases in front of a normalisation have no gradient but rounding, which Adam blows up."""
+    state = load_state(store.path(stage.key) / WEIGHTS)
+    return torch.cat([value.flatten() for name, value in state.items() if name.endswith("weight")]).double().numpy()
 
 
 @pytest.mark.slow
 def test_two_ranks_end_where_one_process_does(
-    fit_stage: Callable[..., Stage], store: Store, synthetic: ImageSet, tmp_path: Path
+    fit_stage: Callable[..., Stage], store: Store, tmp_path: Path
 ) -> None:
-    stage, other = fit_stage(), fit_stage(learning_rate=1.01e-3)
+    """Few steps, since a game of two networks blows rounding up: after 30 steps it is as large as a change of settings."""
+    stage, other = fit_stage(), fit_stage(learning_rate=2.02e-4)
     alone = Store(tmp_path / "alone")
     for key in stage.inputs.values():
         (alone.root / "objects" / key[:2]).mkdir(parents=True)
@@ -81,12 +81,12 @@ def test_two_ranks_end_where_one_process_does(
     assert (store.meta(stage.key)["ranks"], alone.meta(stage.key)["ranks"]) == (2, 1)
     assert sorted(store.meta(stage.key)["files"]) == sorted(alone.meta(stage.key)["files"])
     shared, single, changed = losses(store, stage), losses(alone, stage), losses(alone, other)
-    assert shared.shape == single.shape and len(shared) == 4
-    images = [refined(*where, synthetic, tmp_path) for where in ((store, stage), (alone, stage), (alone, other))]
-    error = np.abs(shared - single).max(), np.abs(images[0] - images[1]).max()
-    told = np.abs(changed - single).max(), np.abs(images[2] - images[1]).max()
-    assert error[0] < 2e-4 < 5e-4 < told[0], f"{error}, but {told} with 1 % more learning rate"
-    assert error[1] <= 1, error
+    assert shared.shape == single.shape and len(shared) == 2
+    learnt = [weights(*where) for where in ((store, stage), (alone, stage), (alone, other))]
+    error = np.abs(shared - single).max(), np.abs(learnt[0] - learnt[1]).max()
+    told = np.abs(changed - single).max(), np.abs(learnt[2] - learnt[1]).max()
+    assert error[0] < 5e-5 < 1e-3 < told[0], f"losses {error[0]}; {told[0]} with 1 % more learning rate"
+    assert error[1] < 2e-6 < 1e-4 < told[1], f"weights {error[1]}; {told[1]} with 1 % more learning rate"
 
 
 @pytest.mark.slow
@@ -137,10 +137,13 @@ def test_a_rank_ends_with_the_process_that_started_it() -> None:
 
 
 def test_a_batch_that_cannot_be_shared_is_one_line(fit_stage: Callable[..., Stage], store: Store) -> None:
-    stage = replace(fit_stage(batch_size=3), run={})
+    stage = fit_stage(batch_size=3)
     with pytest.raises(UsageError, match=r"--ranks 2: cannot share a batch of 3 equally; make the batch size a mult"):
         part(Context(1, store.root, ranks=2), 3)
-    assert execute(stage, store, device="cpu", progress=lambda _: None, ranks=2).status == "done", "one fits it alone"
+    outcome = execute(stage, store, device="cpu", progress=lambda _: None, ranks=2)
+    assert outcome.status == "failed" and "make the batch size a multiple of 2" in outcome.reason and not children()
+    unshared = replace(stage, run={"plugin": stage.run["plugin"]})
+    assert execute(unshared, store, device="cpu", progress=lambda _: None, ranks=2).status == "done", "one fits it"
 
 
 def test_one_rank_changes_nothing(tmp_path: Path) -> None:
