@@ -74,8 +74,10 @@ class DeviceRows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, chosen: Sequence[int] | Tensor) -> Tensor:
+    def __getitem__(self, chosen: Sequence[int] | slice | Tensor) -> Tensor:
         """(B, ...) of the chosen images."""
+        if isinstance(chosen, slice):
+            chosen = range(*chosen.indices(len(self)))
         if self._there is not None:
             numbers = chosen if isinstance(chosen, Tensor) else to_device(list(chosen), self.device)
             return self._there.index_select(0, numbers.to(self.device))

@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,10 @@ class Lease:
 
     def _set_aside(self, dead: str) -> None:
         """Rename a dead lease away; one that is another by now, because somebody was faster, is put back."""
+        with self._alone():
+            self._rename(dead)
+
+    def _rename(self, dead: str) -> None:
         aside = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
         try:
             if self.path.read_text(errors="replace") != dead:
@@ -134,6 +139,20 @@ class Lease:
             with contextlib.suppress(OSError):
                 os.link(aside, self.path)
         aside.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One at a time: of many that find one dead lease, none takes away the one that a faster one has just made.
+
+        The system frees the lock with its process. Where a disk has no locks, `_rename` alone has to do.
+        """
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError, ImportError):
+                import fcntl  # not on every system
+
+                file = stack.enter_context(self.path.with_name(".takeover").open("a"))
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):

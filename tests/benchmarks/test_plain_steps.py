@@ -57,9 +57,9 @@ def test_losses_of_both_steps_agree(name: str, tmp_path: Path, seen: list[tuple[
         assert set(wanted) <= set(found)
         for loss, value in wanted.items():
             torch.testing.assert_close(
-                found[loss], value, rtol=2e-3 if index else 1e-5, atol=1e-6, msg=f"{index} {loss}"
+                found[loss], value, rtol=2e-3 if index else 5e-5, atol=1e-6, msg=f"{index} {loss}"
             )
-    assert len(seen) == 3
+    assert len(seen) == 2
 
 
 def same(arguments: tuple[Any, ...], published: Any) -> PlainBatch:

@@ -86,7 +86,7 @@ def test_upsampling_is_the_generators_and_survives_loading(
         network = fitted[kind]._generator
         assert network is not None
         layers = [type(layer).__name__ for layer in network.body]
-        assert ("ConvTranspose2d" in layers, "Upsample" in layers) == (kind == "transposed", kind == "resize")
+        assert ("NormalisedConvTranspose2d" in layers, "Upsample" in layers) == (kind == "transposed", kind == "resize")
         copy = CycleGan(fitted[kind].config)
         copy.load_state_dict(fitted[kind].state_dict())
         context = Context(4, tmp_path)

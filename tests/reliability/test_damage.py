@@ -155,17 +155,17 @@ def test_an_artifact_that_is_damaged_each_time_ends_as_a_failed_stage(
     toy_plan: Callable[..., Plan], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bench.engines.execution import Outcome
-    from bench.engines.local import MOST_DAMAGED, _Scheduler
+    from bench.engines.local import MOST_DAMAGED, Scheduler
 
     plan = toy_plan("replicates=1")
-    engine = _Scheduler(plan, store, "cpu", lambda event: None, True, False)
+    engine = Scheduler(plan, store, "cpu", lambda event: None, True, False)
     stage = chosen(plan, "refine")
     above = stage.inputs["fit"]
     for _ in range(MOST_DAMAGED):
-        engine._end(stage, Outcome("damaged", reason="wrong", damaged=above))
+        engine.end(stage, Outcome("damaged", reason="wrong", damaged=above))
         assert set(engine.waiting) >= {stage.key, above}
         engine.waiting.clear()
-    engine._end(stage, Outcome("damaged", reason="wrong", damaged=above))
+    engine.end(stage, Outcome("damaged", reason="wrong", damaged=above))
     assert not engine.waiting and engine.failures.reasons == {stage.key: "wrong"}
 
 
