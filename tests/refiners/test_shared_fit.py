@@ -68,7 +68,7 @@ def weights(store: Store, stage: Stage) -> np.ndarray[Any, Any]:
 def test_two_ranks_end_where_one_process_does(
     fit_stage: Callable[..., Stage], store: Store, tmp_path: Path
 ) -> None:
-    """Few steps, since a game of two networks blows rounding up: after 30 steps it is as large as a change of settings."""
+    """Few steps, since two networks that play against each other blow rounding up."""
     stage, other = fit_stage(), fit_stage(learning_rate=2.02e-4)
     alone = Store(tmp_path / "alone")
     for key in stage.inputs.values():
