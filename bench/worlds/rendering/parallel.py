@@ -60,17 +60,23 @@ class _Helper:
         theirs.close()
 
     def ask(self, item: Any) -> None:
-        self.pipe.send(item)
+        try:
+            self.pipe.send(item)
+        except OSError:
+            raise self._death() from None
 
     def answer(self) -> Any:
         try:
             drawn, error = self.pipe.recv()
         except (EOFError, OSError):
-            self.process.join()
-            raise RuntimeError(f"a process that draws pictures died (exit code {self.process.exitcode})") from None
+            raise self._death() from None
         if error is not None:
             raise error
         return drawn
+
+    def _death(self) -> RuntimeError:
+        self.process.join()
+        return RuntimeError(f"a process that draws pictures died (exit code {self.process.exitcode})")
 
     def end(self) -> None:
         self.pipe.close()
