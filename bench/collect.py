@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bench.baseline import folders
 from bench.claims import Verdict, find_claims, judge, read_claims
 from bench.collect_quality import quality_rows
+from bench.elsewhere import NOWHERE, Elsewhere, joined, name_of
 from bench.engines.execution import versions
 from bench.errors import BenchError
 from bench.exhibits import drifts, finished, gallery, open_set, set_key, task_pictures
@@ -34,9 +35,19 @@ def headline(plan: Plan) -> str:
     return plan.suite.metric or str(plan.task.facts["headline"])
 
 
-def rows(plan: Plan, store: Store, reasons: Mapping[str, str] | None = None) -> list[Row]:
-    """One row a cell; a cell without a value says in ``status`` and ``reason`` why (rule 6)."""
-    return [row for cell in plan.cells for row in _cell_rows(plan, store, cell, reasons or {})]
+def rows(
+    plan: Plan, store: Store, reasons: Mapping[str, str] | None = None, elsewhere: Elsewhere = NOWHERE
+) -> list[Row]:
+    """One row a cell; a cell without a value says in ``status`` and ``reason`` why (rule 6).
+
+    What this store has stands before what was computed elsewhere.
+    """
+    found: list[Row] = []
+    for cell in plan.cells:
+        here = bool(cell.score_key) and store.has(cell.score_key)
+        other = [] if here else elsewhere.rows.get(name_of(cell), [])
+        found += other or _cell_rows(plan, store, cell, reasons or {})
+    return found
 
 
 def _cell_rows(plan: Plan, store: Store, cell: Cell, reasons: Mapping[str, str]) -> Iterable[Row]:
@@ -102,10 +113,11 @@ def summarise(
     out: Path,
     command: str,
     reasons: Mapping[str, str] | None = None,
+    elsewhere: Elsewhere = NOWHERE,
 ) -> RunSummary:
     """Everything that the report needs, read from the store."""
     suite = portable_suite(plan, out) | {"metric": headline(plan)}
-    quality = quality_rows(plan, store, results, reasons)
+    quality = quality_rows(plan, store, results, reasons, elsewhere)
     pictures, trouble = task_pictures(plan, store, results, headline(plan))
     groups, resamples = resampled(plan, store)
     judged, doubts = verdicts(suite, results)
@@ -115,12 +127,12 @@ def summarise(
         real_kind=plan.real_kind,
         rows=results,
         command=command,
-        environment=environment(plan, store),
+        environment=joined(environment(plan, store), elsewhere.environments),
         gallery=gallery(plan, store),
         class_names=_class_names(plan, store),
         curves=curves(plan, store),
         costs=costs(plan, store),
-        notes=[*notes(plan, store), *trouble, *doubts],
+        notes=[*notes(plan, store), *elsewhere.notes, *trouble, *doubts],
         pictures=pictures,
         resamples=resamples,
         test_groups=groups,

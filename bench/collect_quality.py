@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from bench.elsewhere import NOWHERE, Elsewhere
 from bench.errors import BenchError
 from bench.graph import Plan, Quality
 from bench.quality import QualityRow
@@ -17,7 +18,11 @@ from bench.store import Store
 
 
 def quality_rows(
-    plan: Plan, store: Store, rows: Sequence[Row], reasons: Mapping[str, str] | None = None
+    plan: Plan,
+    store: Store,
+    rows: Sequence[Row],
+    reasons: Mapping[str, str] | None = None,
+    elsewhere: Elsewhere = NOWHERE,
 ) -> list[QualityRow]:
     """Every number of every training set; one without a value says why in ``status`` and ``reason``.
 
@@ -25,9 +30,13 @@ def quality_rows(
         plan, store: of the run.
         rows: its results; the real arm's stand as reference beside ``label_score``.
         reasons: of stages that failed, by key.
+        elsewhere: what other stores have measured; taken where this one lacks all of a set.
     """
     told = [plan.suite.metric or str(plan.task.facts["headline"]), *plan.suite.also]
-    out = [row for one in plan.quality for row in _of_set(plan, store, one, told, reasons or {})]
+    out: list[QualityRow] = []
+    for one in plan.quality:
+        other = [] if any(map(store.has, one.keys)) else elsewhere.quality.get((str(one.arm), one.replicate), [])
+        out += other or _of_set(plan, store, one, told, reasons or {})
     if not out:
         return []
     model = plan.suite.models[0]

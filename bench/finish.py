@@ -16,6 +16,7 @@ from bench.baseline import folders
 from bench.claims import find_claims
 from bench.collect_quality import quality_rows
 from bench.durable import write_whole
+from bench.elsewhere import NOWHERE, Elsewhere
 from bench.graph import Plan
 from bench.keys import key_of
 from bench.plugins import source_digest
@@ -56,14 +57,21 @@ class Finished:
         return f"{table}\n\ncells: {counts}\npage:  {self.out / 'index.html'}"
 
 
-def finish(plan: Plan, store: Store, out: Path, command: str, reasons: dict[str, str] | None = None) -> Finished:
+def finish(
+    plan: Plan,
+    store: Store,
+    out: Path,
+    command: str,
+    reasons: dict[str, str] | None = None,
+    elsewhere: Elsewhere = NOWHERE,
+) -> Finished:
     """Write everything that ``--out`` gets; when nothing changed since the last time, only look."""
     out.mkdir(parents=True, exist_ok=True)
-    results = collect.rows(plan, store, reasons)
+    results = collect.rows(plan, store, reasons, elsewhere)
     suite = collect.portable_suite(plan, out)
     mark = out / ".report.json"
     claims = [path.read_bytes().hex() for path in find_claims([folder / "claims" for folder in folders()])]
-    quality = [repr(row) for row in quality_rows(plan, store, results, reasons)]
+    quality = [repr(row) for row in quality_rows(plan, store, results, reasons, elsewhere)]
     digest = key_of([[repr(row) for row in results], quality, suite, sorted(plan.stages), source_digest(), claims])
     done = Finished(out, results, collect.headline(plan))
     if mark.exists() and mark.read_text() == digest and (out / "index.html").exists():
@@ -74,7 +82,7 @@ def finish(plan: Plan, store: Store, out: Path, command: str, reasons: dict[str,
     (out / "suite.toml").write_bytes(tomli_w.dumps(_without_none(suite)).encode())
     from bench.report.build import build_report
 
-    summary = collect.summarise(plan, store, results, out, command, reasons)
+    summary = collect.summarise(plan, store, results, out, command, reasons, elsewhere)
     (out / "environment.json").write_text(json.dumps(dict(summary.environment), indent=1))
     build_report(summary)
     write_whole(mark, digest)

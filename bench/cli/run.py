@@ -74,20 +74,26 @@ def alone_in(out: Path) -> Iterator[None]:
         yield
 
 
-def with_finished(plan: Any, suite: Any, store: Any) -> Any:
-    """The plan of a part of a suite, and every cell outside it that earlier runs finished: parts add up to a table."""
+def with_finished(plan: Any, suite: Any, store: Any, elsewhere: Any = None) -> Any:
+    """The plan of a part of a suite, and every cell outside it that other runs finished: parts add up to a table."""
+    from bench.elsewhere import NOWHERE
     from bench.plan import build_plan
 
+    others = elsewhere or NOWHERE
     whole = build_plan(suite, None, store.root / "descriptions")
     asked = {(cell.model, cell.arm, cell.replicate) for cell in plan.cells}
     whole.cells = [
         cell
         for cell in whole.cells
-        if (cell.model, cell.arm, cell.replicate) in asked or (cell.score_key and store.has(cell.score_key))
+        if (cell.model, cell.arm, cell.replicate) in asked
+        or (cell.score_key and store.has(cell.score_key))
+        or others.has(cell)
     ]
     sets = {(str(one.arm), one.replicate) for one in plan.quality}
     whole.quality = [
-        one for one in whole.quality if (str(one.arm), one.replicate) in sets or any(store.has(k) for k in one.keys)
+        one
+        for one in whole.quality
+        if (str(one.arm), one.replicate) in sets or any(map(store.has, one.keys)) or others.measured(one)
     ]
     return whole
 

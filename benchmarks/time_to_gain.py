@@ -1,0 +1,182 @@
+"""Seconds of refiner training until training on refined images pays: ``python -m benchmarks.time_to_gain FILE.toml``.
+
+FILE.toml (benchmarks/gain has those of the built-in suites) names a suite, models, and settings of refiners with
+lists of training steps. Each number of steps is a training of its own, with the schedule that belongs to it, since
+that is what a user would run. The suite gets another name, and by that other seeds and other images: nothing here
+looks at the images that the suite itself is judged by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import tomli_w
+
+from bench.results import Row, read_rows
+from bench.runs import made
+from bench.store import Store
+from bench.suite import Suite, load_suite
+from benchmarks.measuring import ROOT, processor
+
+COLUMNS = ("date", "machine", "suite", "metric", "model", "setting", "steps", "seconds", "replicate", "gain")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A refiner trained for some steps: mean seconds of fit and refine, and the paired gain of each replicate."""
+
+    setting: str
+    model: str
+    steps: int
+    seconds: float
+    gains: tuple[float, ...]
+
+    @property
+    def gain(self) -> float:
+        """Mean over replicates; higher is better whatever the metric."""
+        return fmean(self.gains)
+
+
+def derived(asked: dict[str, Any], name: str, replicates: int) -> Suite:
+    """The suite with the arms that are asked for; every pair of setting and steps is a refiner of it."""
+    suite = load_suite(asked["suite"], asked.get("profile"))
+    tables, arms = {}, [suite.reference_arm, *(f"refined({one})" for one in suite.controls), "real"]
+    for setting, table in asked["settings"].items():
+        own = {key: value for key, value in table.items() if key not in ("base", "steps", "only")}
+        base = table.get("base", setting)
+        # `only` starts from the plug-in's defaults; otherwise from what the suite gives that refiner.
+        whole = own if table.get("only") else {**suite.refiner.get(base, {}), **own}
+        for steps in table["steps"]:
+            tables[f"{setting}-{steps}"] = {"base": base, **whole, "steps": steps}
+            arms.append(f"refined({setting}-{steps})")
+    change = {
+        "name": f"{suite.name}-{name}", "arms": tuple(arms), "models": tuple(asked["models"]), "arm_models": {},
+        "refiner": tables, "replicates": replicates, "title": f"Time to gain: {suite.title}", "baselines": (),
+        "sweep": type(suite.sweep)(), "model": {name: suite.model[name] for name in asked["models"] if name in suite.model}, "quality": type(suite.quality)(images=0),
+    }  # fmt: skip
+    return suite.model_copy(update=change)
+
+
+def points(asked: dict[str, Any], suite: Suite, rows: Sequence[Row], seconds: dict[str, float]) -> Iterator[Point]:
+    """The gains of every setting, model and number of steps; replicates that failed are left out."""
+    metric = suite.metric or next(row.metric for row in rows)
+    value = {(r.model, r.arm, r.replicate): r for r in rows if r.metric == metric and r.usable}
+    for model, (setting, table) in itertools.product(suite.models, asked["settings"].items()):
+        for steps in table["steps"]:
+            gains = []
+            for replicate in range(suite.replicates):
+                ours = value.get((model, f"refined({setting}-{steps})", replicate))
+                theirs = value.get((model, suite.reference_arm, replicate))
+                if ours and theirs:
+                    gains.append((ours.value - theirs.value) * (1 if ours.higher_is_better else -1))
+            if gains:
+                yield Point(setting, model, steps, seconds[f"{setting}-{steps}"], tuple(gains))
+
+
+def time_until(curve: Sequence[Point], target: float) -> float:
+    """Seconds at which the mean gain first reaches ``target``, straight between points, from no gain at no seconds."""
+    before = (0.0, 0.0)
+    for point in sorted(curve, key=lambda one: one.seconds):
+        if point.gain >= target:
+            share = (target - before[1]) / (point.gain - before[1])
+            return before[0] + share * (point.seconds - before[0])
+        before = (point.seconds, point.gain)
+    return float("inf")
+
+
+def report(curves: dict[tuple[str, str], list[Point]]) -> Iterator[str]:
+    """A table: each setting's final gain, and seconds until half of it and half of the first setting's is reached."""
+    yield "| model | setting | final gain | seconds for it | until half of it | until half of the first one's |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: |"
+    first: dict[str, float] = {}
+    for (model, setting), curve in curves.items():
+        last = max(curve, key=lambda one: one.steps)
+        goal = first.setdefault(model, last.gain)
+        times = [time_until(curve, half / 2) if half > 0 else float("inf") for half in (last.gain, goal)]
+        shown = " | ".join("not reached" if one == float("inf") else f"{one:.0f} s" for one in times)
+        yield f"| {model} | {setting} | {last.gain:+.3f} | {last.seconds:.0f} s | {shown} |"
+
+
+def draw(curves: dict[tuple[str, str], list[Point]], title: str, metric: str, path: Path) -> None:
+    """Gain against seconds: a line of means and a dot a replicate, a panel a model."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    models = list(dict.fromkeys(model for model, _ in curves))
+    figure, all_axes = plt.subplots(1, len(models), figsize=(6 * len(models), 4), layout="constrained", squeeze=False)
+    colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+    for axes, model in zip(all_axes[0], models, strict=True):
+        chosen = [(setting, curve) for (of, setting), curve in curves.items() if of == model]
+        for colour, (setting, curve) in zip(itertools.cycle(colours), chosen, strict=False):
+            line = sorted(curve, key=lambda one: one.seconds)
+            axes.plot([p.seconds for p in line], [p.gain for p in line], "o-", color=colour, label=setting)
+            for point in line:
+                axes.plot([point.seconds] * len(point.gains), point.gains, ".", color=colour, alpha=0.35)
+        axes.axhline(0, color="grey", linewidth=0.8)
+        axes.set_xlabel("seconds of training the refiner and refining")
+        axes.set_ylabel(f"gain in {metric} over synthetic")
+        axes.set_title(f"{title}, {model}", fontsize=10)
+        axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> int:
+    """Run what is missing, then table, CSV and picture."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.time_to_gain", description=(__doc__ or "").split(":")[0])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--name", default="time", help="of the derived suite: another name is other seeds and images")
+    parser.add_argument("--replicates", type=int, default=3)
+    parser.add_argument("--store", type=Path, default=Path("runs") / "store")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "speed", metavar="DIR")
+    options = parser.parse_args()
+    asked = tomllib.loads(options.file.read_text())
+    suite = derived(asked, options.name, options.replicates)
+    folder = Path("runs") / suite.name
+    folder.mkdir(parents=True, exist_ok=True)
+    data = suite.model_dump(mode="json", by_alias=True, exclude_none=True)
+    data.pop("profile")
+    data.pop("variant")
+    (folder / "asked.toml").write_text(tomli_w.dumps(data))
+    command = ["run", "--suite", str(folder / "asked.toml"), "--store", str(options.store), "--out", str(folder)]
+    subprocess.run([sys.executable, "-m", "bench", *command], cwd=Path.cwd(), check=False)
+    spent: dict[str, list[float]] = {}
+    for one in made(folder, Store(options.store)):
+        if one.kind in ("fit", "refine"):
+            spent.setdefault(one.name, []).append(float(one.meta["seconds"]))
+    # A name's stages are its fits and refines, one of each a replicate.
+    seconds = {name: sum(values) / options.replicates for name, values in spent.items()}
+    found = list(points(asked, suite, read_rows(folder / "rows.csv"), seconds))
+    curves: dict[tuple[str, str], list[Point]] = {}
+    for point in found:
+        curves.setdefault((point.model, point.setting), []).append(point)
+    print("\n".join(report(curves)))
+    options.out.mkdir(parents=True, exist_ok=True)
+    stem = f"time-to-gain-{asked['suite']}" + ("" if options.name == "time" else f"-{options.name}")
+    with (options.out / f"{stem}.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for point in found:
+            for replicate, gain in enumerate(point.gains):
+                writer.writerow([
+                    time.strftime("%Y-%m-%d"), processor(), asked["suite"], suite.metric, point.model, point.setting,
+                    point.steps, f"{point.seconds:.1f}", replicate, repr(gain),
+                ])  # fmt: skip
+    draw(curves, suite.title.removeprefix("Time to gain: "), suite.metric, options.out / f"{stem}.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
