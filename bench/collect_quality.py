@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from statistics import fmean
 from typing import Any
 
@@ -30,13 +31,13 @@ def quality_rows(
         plan, store: of the run.
         rows: its results; the real arm's stand as reference beside ``label_score``.
         reasons: of stages that failed, by key.
-        elsewhere: what other stores have measured; taken where this one lacks all of a set.
+        elsewhere: what other stores have measured; taken where this one lacks it.
     """
     told = [plan.suite.metric or str(plan.task.facts["headline"]), *plan.suite.also]
     out: list[QualityRow] = []
     for one in plan.quality:
-        other = [] if any(map(store.has, one.keys)) else elsewhere.quality.get((str(one.arm), one.replicate), [])
-        out += other or _of_set(plan, store, one, told, reasons or {})
+        rows_here = list(_of_set(plan, store, one, told, reasons or {}))
+        out += _filled(rows_here, elsewhere.quality.get((str(one.arm), one.replicate), []))
     if not out:
         return []
     model = plan.suite.models[0]
@@ -47,6 +48,19 @@ def quality_rows(
                      metric=row.metric, higher=row.higher_is_better)
             )  # fmt: skip
     return out
+
+
+def _filled(here: Sequence[QualityRow], other: Sequence[QualityRow]) -> list[QualityRow]:
+    """The rows of a set; where a measure is missing here and known elsewhere, the rows from there in its place."""
+    known: dict[tuple[str, str], list[QualityRow]] = {}
+    for row in other:
+        known.setdefault((row.measure, row.by), []).append(row)
+    found: list[QualityRow] = []
+    for key, group in groupby(here, key=lambda row: (row.measure, row.by)):
+        rows = list(group)
+        lacking = key in known and all(row.status == "missing" for row in rows)
+        found += known[key] if lacking else rows
+    return found
 
 
 def _of_set(

@@ -60,10 +60,11 @@ def derived(asked: dict[str, Any], name: str, replicates: int) -> Suite:
         for steps in table["steps"]:
             tables[f"{setting}-{steps}"] = {"base": base, **whole, "steps": steps}
             arms.append(f"refined({setting}-{steps})")
+    models = {name: suite.model[name] for name in asked["models"] if name in suite.model}
     change = {
         "name": f"{suite.name}-{name}", "arms": tuple(arms), "models": tuple(asked["models"]), "arm_models": {},
         "refiner": tables, "replicates": replicates, "title": f"Time to gain: {suite.title}", "baselines": (),
-        "sweep": type(suite.sweep)(), "model": {name: suite.model[name] for name in asked["models"] if name in suite.model}, "quality": type(suite.quality)(images=0),
+        "sweep": type(suite.sweep)(), "model": models, "quality": type(suite.quality)(images=0),
     }  # fmt: skip
     return suite.model_copy(update=change)
 
@@ -135,7 +136,8 @@ def draw(curves: dict[tuple[str, str], list[Point]], title: str, metric: str, pa
 
 def main() -> int:
     """Run what is missing, then table, CSV and picture."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.time_to_gain", description=(__doc__ or "").split(":")[0])
+    about = (__doc__ or "").split(":")[0]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.time_to_gain", description=about)
     parser.add_argument("file", type=Path)
     parser.add_argument("--name", default="time", help="of the derived suite: another name is other seeds and images")
     parser.add_argument("--replicates", type=int, default=3)

@@ -18,7 +18,7 @@ def register(verbs: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: runs/<suite>-<profile>)")
     parser.add_argument(
         "--add", type=Path, action="append", default=[], metavar="RUN",
-        help="the folder of a run of this suite that another store computed, for replicates or arms that this one lacks;"
+        help="the folder of a run of this suite that another store computed, for what this one lacks;"
         " its keys must be this plan's; may be given again",
     )  # fmt: skip
     parser.set_defaults(run=run)
