@@ -74,12 +74,22 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([*map(_as_json, verdicts), *map(ranked_json, ranked)], indent=1))
     else:
-        print(claims_text(verdicts) + ("\n" + rankings_text(ranked, MARKS) if ranked else ""))
+        smaller = [] if args.profile else [
+            other
+            for profile in sorted(profiles - {"smoke"})
+            for other in judge(papers, rows, read_reported(), profile)
+            if other.verdict not in ("missing", "not comparable")
+        ]  # fmt: skip
+        print(claims_text(verdicts, smaller) + ("\n" + rankings_text(ranked, MARKS) if ranked else ""))
     return 0
 
 
-def claims_text(verdicts: Sequence[Verdict]) -> str:
-    """Claims by paper and sentence, a line a model, and what the verdicts mean."""
+def claims_text(verdicts: Sequence[Verdict], smaller: Sequence[Verdict] = ()) -> str:
+    """Claims by paper and sentence, a line a model, and what the verdicts mean.
+
+    ``smaller`` are the verdicts of other profiles, whatever they have in common with the first; they stand below the
+    one that counts.
+    """
     from bench.claims import VERDICTS
     from bench.cli.check import aligned, p_text
     from bench.report.words import REAL
@@ -99,7 +109,9 @@ def claims_text(verdicts: Sequence[Verdict]) -> str:
             lines += ["", f"{claim.id}: {claim.sentence}"]
             lines.append(f"  suite {claim.suite}: {claim.metric} of {claim.arm} {relation} {claim.reference}{margin}")
             table = [header]
-            for other in verdicts:
+            counted = {(one.paper, one.claim.id, one.model, one.profile) for one in verdicts}
+            beside = [one for one in smaller if (one.paper, one.claim.id, one.model, one.profile) not in counted]
+            for other in (*verdicts, *beside):
                 if f"{other.paper} {other.claim.id}" == group:
                     interval = "—" if math.isnan(other.gain.low) else f"{other.gain.low:+.3g} to {other.gain.high:+.3g}"
                     gain = "—" if math.isnan(other.gain.mean) else f"{other.gain.mean:+.3g}"
@@ -114,6 +126,8 @@ def claims_text(verdicts: Sequence[Verdict]) -> str:
     lines += ["", *(f"{MARKS[name]} {name}: {meaning}" for name, meaning in VERDICTS.items() if counts[name])]
     lines.append("gain: arm minus reference, positive is better, over n paired replicates; p: exact sign-flip.")
     lines.append("p cannot fall below .05 with fewer than 6 replicates: the interval decides, p stands beside it.")
+    if smaller:
+        lines.append("a claim counts once, by the largest profile that was run; smaller ones stand below it.")
     lines.append("reported figures come from other data and budgets and are no part of a verdict.")
     lines.append(", ".join(f"{number} {name}" for name, number in counts.items() if number) or "no claim")
     return "\n".join(lines)

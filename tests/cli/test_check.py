@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,19 @@ def baseline(run_folder: Path, check: Callable[..., int], capsys: pytest.Capture
 
 def edit(path: Path, change: Callable[[Row], Row | None]) -> None:
     write_rows(path, [new for row in read_rows(path) if (new := change(row)) is not None])
+
+
+def test_a_baseline_with_more_replicates_than_the_suite_asks_for(
+    check: Callable[..., int], baseline: Path, run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = read_rows(baseline)
+    write_rows(baseline, [*rows, *(replace(row, replicate=2) for row in rows if row.replicate == 1)])
+    assert check() == 0, "the suite has two, and both are there"
+    assert re.search(r"toy-level  refined\(toy-brighten\) +2 ", capsys.readouterr().out)
+    (run_folder / "suite.toml").write_text("replicates = 3\n")
+    assert check() == 3, "a run that was to have three lacks one"
+    assert "#2" in capsys.readouterr().out
+    assert check("--replicates", "2") == 0
 
 
 def brightened(row: Row) -> bool:
