@@ -1,0 +1,60 @@
+"""Gain against seconds of training: the suite that is derived, and when half of a gain is reached."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bench.arms import parse_arm
+from bench.suite import load_suite
+from benchmarks.time_to_gain import Point, derived, draw, points, report, time_until
+from tests.cli.test_check import result
+
+FILES = sorted((Path(__file__).parents[2] / "benchmarks" / "gain").glob("*.toml"))
+
+
+def curve(*found: tuple[float, float]) -> list[Point]:
+    return [Point("r", "m", number, seconds, (gain,)) for number, (seconds, gain) in enumerate(found)]
+
+
+def test_half_of_a_gain_by_hand() -> None:
+    line = curve((10, 0.1), (30, 0.3), (20, 0.05))
+    assert time_until(line, 0.05) == pytest.approx(5), "straight from no gain at no seconds"
+    assert time_until(line, 0.2) == pytest.approx(26), "0.05 at 20 s, 0.3 at 30 s"
+    assert math.isinf(time_until(line, 0.4))
+
+
+def test_the_derived_suite_has_other_images_and_only_what_is_asked() -> None:
+    asked = {"suite": "vending", "models": ["ssd"], "settings": {"fast": {"base": "vtr", "ngf": 8, "steps": [10, 20]}}}
+    suite, built_in = derived(asked, "search", 2), load_suite("vending")
+    assert suite.name == "vending-search", "seeds come from the name"
+    refined = [parse_arm(text).refiner for text in suite.arms if text.startswith("refined(fast")]
+    assert refined == ["fast-10", "fast-20"]
+    base, config = suite.refiner_plugin("fast-20")
+    assert (base, config) == ("vtr", {**built_in.refiner["vtr"], "ngf": 8, "steps": 20})
+    assert (suite.models, suite.replicates, suite.counts) == (("ssd",), 2, built_in.counts)
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_files_that_are_shipped_can_be_derived(file: Path) -> None:
+    asked = tomllib.loads(file.read_text())
+    assert all(suite_arm for suite_arm in derived(asked, "time", 1).parsed_arms())
+
+
+def test_points_are_paired_and_drawn(tmp_path: Path) -> None:
+    asked = {"suite": "vending", "models": ["toy-level"], "settings": {"r": {"steps": [5]}}}
+    suite = derived({**asked, "models": ["ssd"], "settings": {"vtr": {"steps": [5]}}}, "time", 2)
+    suite = suite.model_copy(update={"models": ("toy-level",), "metric": "error"})
+    rows = [
+        result(arm, replicate, "error", value + replicate)
+        for arm, value in (("synthetic", 0.5), ("refined(r-5)", 0.2)) for replicate in (0, 1)
+    ]  # fmt: skip
+    found = list(points(asked, suite, rows[:-1], {"r-5": 7.0}))
+    assert found == [Point("r", "toy-level", 5, 7.0, (pytest.approx(0.3),))], "lower is better; one lacks its pair"
+    curves = {("toy-level", "r"): found}
+    assert list(report(curves))[2] == "| toy-level | r | +0.300 | 7 s | 4 s | 4 s |"
+    draw(curves, "Toy", "error", tmp_path / "drawn.png")
+    assert (tmp_path / "drawn.png").stat().st_size > 5000
