@@ -173,9 +173,10 @@ class Cells:
         gains = np.mean(drawn, 0) * (1 if self.higher_is_better(metric) else -1)
         return bootstrap_interval(mean, gains, self.summary.test_groups)
 
-    def resampled(self, metric: str) -> bool:
-        """Whether any cell knows a metric's values on the drawn test sets."""
-        return any(metric in values for values in self.summary.resamples.values())
+    def resampled(self, model: str, arm: str, metric: str) -> bool:
+        """Whether a model and arm have a metric's values on the drawn test sets, in every replicate."""
+        drawn = self.summary.resamples
+        return all(metric in drawn.get((model, arm, replicate), {}) for replicate in self.values(model, arm, metric))
 
     def entry(self, model: str, arm: str, metric: str | None = None) -> Entry:
         """The figures of one model and arm (computed once)."""

@@ -86,7 +86,8 @@ def _test_images(cells: Cells, entry: Entry, numbers: Numbers, metric: str) -> s
     """The gain's interval over test images alone: the estimate is the gain's, and the two intervals are never mixed."""
     if entry.gain is None:
         return "—"
-    return numbers.bounds(entry.gain.test_images) or ("—" if cells.resampled(metric) else "not available")
+    known = cells.resampled(entry.model, str(entry.arm), metric)
+    return numbers.bounds(entry.gain.test_images) or ("—" if known else "not available")
 
 
 def reported_text(figures: Sequence[Reported], paper: str, entry: Entry, most: int = 2) -> str:
