@@ -222,7 +222,7 @@ class Cells:
             if (of_model, of_arm) != (model, arm) or (row is not None and row.usable and row.status == "ok"):
                 continue
             if row is None:
-                status, reason = "missing", "no result: the run did not get so far"
+                status, reason = "missing", "no result: this was not run"
             elif row.status == "ok":
                 status, reason = "failed", f"{metric} is not a number"
             else:

@@ -104,7 +104,7 @@ def test_page_says_what_matters(built: RunSummary) -> None:
     assert "no measurement on photographs" in words
     assert "package <b>broken</b> is not installed" in words
     assert "step 120: total_loss is nan | see the log" in words
-    assert "no result: the run did not get so far" in words
+    assert "no result: this was not run" in words
     assert "paint: templates used: 4 <of 4>" in words
     assert "3 min 30 s" in words
     for term in ("replicate", "gain", "gap closed", "control", "±", "hybrid(S)", "inconclusive", "▲", "▼", "○"):
