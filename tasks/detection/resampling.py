@@ -14,6 +14,8 @@ from tasks.detection.evaluation import MAX_DETECTIONS, coco_truth
 F64 = NDArray[np.float64]
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
+AT_ONCE = 500_000
+"""Draws times detections that are looked at together: 4 MB an array, whatever the size of the test set."""
 
 
 def overlaps(boxes: F64, others: F64) -> F64:
@@ -75,10 +77,13 @@ def resampled_scores(
                 scores.append(np.array([result["score"] for result in best], np.float64))
                 hits.append(matches(boxes, np.array(objects.get((image, cls), np.zeros((0, 4))), np.float64)))
         order = np.argsort(-np.concatenate(scores), kind="stable")
-        weights = draws[:, np.concatenate(images)[order]]
-        hit, present = np.concatenate(hits)[order], draws @ count[:, cls]
-        precision[:, cls] = _average_precision(weights, hit[:, 0], present)
-        recall[:, cls] = (weights @ hit).mean(1) / np.maximum(present, 1)
+        image, hit, present = np.concatenate(images)[order], np.concatenate(hits)[order], draws @ count[:, cls]
+        at_once = max(1, AT_ONCE // max(len(image), 1))
+        for start in range(0, len(draws), at_once):
+            part = slice(start, start + at_once)
+            weights = draws[part][:, image]
+            precision[part, cls] = _average_precision(weights, hit[:, 0], present[part])
+            recall[part, cls] = (weights @ hit).mean(1) / np.maximum(present[part], 1)
         precision[present == 0, cls] = recall[present == 0, cls] = np.nan
     return {"mAP50": _mean(precision), "mAR100": _mean(recall)}
 

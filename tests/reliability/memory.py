@@ -52,8 +52,8 @@ batch_size = 4
 """
 STAGES = (
     "render synthetic train", "render real train", "render real test", "fit color-transfer #0", "fit vtr #0",
-    "fit simgan #0", "refine with color-transfer #0", "train ssd on refined(color-transfer) #0",
-    "predict ssd on refined(color-transfer) #0", "score ssd on refined(color-transfer) #0",
+    "fit simgan #0", "refine with color-transfer #0", "train ssd on synthetic #0",
+    "predict ssd on synthetic #0", "score ssd on synthetic #0",
 )
 MOST = 1.2
 UNBOUND = ("render", "score")
