@@ -31,7 +31,7 @@ def _context(folder: Path, device: str = "cpu") -> Context:
     return Context(seed=3, directory=folder, device=device)
 
 
-def loading(px: tuple[int, ...] = (64, 128, 256), count: int = 64) -> Iterator[Row]:
+def loading(px: tuple[int, ...] = (64, 128, 256), count: int = 256) -> Iterator[Row]:
     """PNG files into memory, and batches out of it."""
     rows = []
     for size in px:
