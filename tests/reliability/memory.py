@@ -4,8 +4,8 @@
 
 Each stage runs in a process of its own; the figure is the most that it had in memory at once (VmHWM of Linux, which
 counts the libraries too), as ``artifact.json`` keeps it. Training takes a few steps alone: memory does not grow with
-steps. The test set is a quarter of the training sets. Exit code 1 where a stage needs over 20 % more for the most images
-than for the fewest.
+steps. The test set is a quarter of the training sets. Exit code 1 where a stage needs over 20 % more for the most
+images than for the fewest.
 """
 
 from __future__ import annotations
