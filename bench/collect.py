@@ -38,15 +38,10 @@ def headline(plan: Plan) -> str:
 def rows(
     plan: Plan, store: Store, reasons: Mapping[str, str] | None = None, elsewhere: Elsewhere = NOWHERE
 ) -> list[Row]:
-    """One row a cell; a cell without a value says in ``status`` and ``reason`` why (rule 6).
-
-    What this store has stands before what was computed elsewhere.
-    """
+    """One row a cell; a cell without a value says in ``status`` and ``reason`` why (rule 6)."""
     found: list[Row] = []
     for cell in plan.cells:
-        here = bool(cell.score_key) and store.has(cell.score_key)
-        other = [] if here else elsewhere.rows.get(name_of(cell), [])
-        found += other or _cell_rows(plan, store, cell, reasons or {})
+        found += elsewhere.rows.get(name_of(cell)) or _cell_rows(plan, store, cell, reasons or {})
     return found
 
 

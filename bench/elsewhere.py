@@ -19,6 +19,7 @@ from bench.keys import is_key
 from bench.quality import FILE, QualityRow, read_quality
 from bench.reading import read_json
 from bench.results import Row
+from bench.store import Store
 
 CellName = tuple[str, str, int]
 MEASURED = ("ok", "degraded", "failed")
@@ -58,11 +59,12 @@ def name_of(cell: Cell) -> CellName:
     return cell.model, str(cell.arm), cell.replicate
 
 
-def read_elsewhere(plan: Plan, folders: Sequence[Path]) -> Elsewhere:
-    """Read the folders of other runs; the first one that has a cell is taken.
+def read_elsewhere(plan: Plan, store: Store, folders: Sequence[Path]) -> Elsewhere:
+    """Read what the folders of other runs have and this store lacks; the first one that has a cell is taken.
 
     Args:
         plan: the whole plan, with as many replicates as the table will have.
+        store: what it has stands before what was computed elsewhere.
         folders: each with ``rows.csv``, ``keys.json`` and, where sets were measured, ``quality.csv``.
 
     Raises:
@@ -79,8 +81,8 @@ def read_elsewhere(plan: Plan, folders: Sequence[Path]) -> Elsewhere:
             if row.status in MEASURED:
                 groups.setdefault((row.model, row.arm, row.replicate), []).append(row)
         _check(folder, groups, cells, keys)
-        for name, rows in groups.items():
-            found.rows.setdefault(name, rows)
+        taken = {name for name in groups if name not in found.rows and not store.has(cells[name].score_key)}
+        found.rows.update({name: groups[name] for name in taken})
         measured: dict[tuple[str, int], list[QualityRow]] = {}
         for one in read_quality(folder / FILE) if (folder / FILE).is_file() else []:
             place = sets.get((one.arm, one.replicate))
@@ -88,9 +90,10 @@ def read_elsewhere(plan: Plan, folders: Sequence[Path]) -> Elsewhere:
                 measured.setdefault((one.arm, one.replicate), []).append(one)
         for where, values in measured.items():
             found.quality.setdefault(where, values)
-        found.environments.append(side.environment)
-        replicates = ", ".join(str(number) for number in sorted({replicate for _, _, replicate in groups}))
-        found.notes.append(f"replicates {replicates}: computed in another store ({folder.name})")
+        if taken:
+            found.environments.append(side.environment)
+            replicates = ", ".join(str(number) for number in sorted({replicate for _, _, replicate in taken}))
+            found.notes.append(f"replicates {replicates}: computed in another store ({folder.name})")
     return found
 
 

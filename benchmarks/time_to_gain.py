@@ -1,6 +1,6 @@
 """Seconds of refiner training until training on refined images pays: ``python -m benchmarks.time_to_gain FILE.toml``.
 
-FILE.toml (benchmarks/gain has those of the built-in suites) names a suite, models, and settings of refiners with
+FILE.toml (such as those in benchmarks/gain) names a suite, models, and settings of refiners with
 lists of training steps. Each number of steps is a training of its own, with the schedule that belongs to it, since
 that is what a user would run. The suite gets another name, and by that other seeds and other images: nothing here
 looks at the images that the suite itself is judged by.
@@ -53,10 +53,9 @@ def derived(asked: dict[str, Any], name: str, replicates: int) -> Suite:
     suite = load_suite(asked["suite"], asked.get("profile"))
     tables, arms = {}, [suite.reference_arm, *(f"refined({one})" for one in suite.controls), "real"]
     for setting, table in asked["settings"].items():
-        own = {key: value for key, value in table.items() if key not in ("base", "steps", "only")}
+        own = {key: value for key, value in table.items() if key not in ("base", "steps")}
         base = table.get("base", setting)
-        # `only` starts from the plug-in's defaults; otherwise from what the suite gives that refiner.
-        whole = own if table.get("only") else {**suite.refiner.get(base, {}), **own}
+        whole = {**suite.refiner.get(base, {}), **own}
         for steps in table["steps"]:
             tables[f"{setting}-{steps}"] = {"base": base, **whole, "steps": steps}
             arms.append(f"refined({setting}-{steps})")

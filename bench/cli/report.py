@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"damaged: {wrong}; not counted, run the suite again and it is computed anew", file=sys.stderr)
         store.distrust(key)  # a report changes nothing in the store
     whole = build_plan(suite, None, store.root / "descriptions") if args.add else plan
-    elsewhere = read_elsewhere(whole, args.add)
+    elsewhere = read_elsewhere(whole, store, args.add)
     if args.only:
         plan = with_finished(plan, suite, store, elsewhere)
     out = out_directory(args, suite)

@@ -53,6 +53,9 @@ def test_two_stores_make_the_table_of_one(
     assert "replicates 0: computed in another store (first)" in (out / "index.html").read_text()
     stages = [json.loads((folder / "environment.json").read_text())["stages"] for folder in (out, two[0], whole)]
     assert stages[0] > stages[1], "both stores' work is counted"
+    mine = said("report", toy_suite, tmp_path / "c", tmp_path / "mine", "--replicates", "2", "--add", str(out))
+    assert main(mine) == 0
+    assert "another store" not in (tmp_path / "mine" / "index.html").read_text(), "nothing was lacking"
     # The pooled folder is itself one that can be added: repetitions grow over any number of stores.
     again = said("report", toy_suite, tmp_path / "empty", tmp_path / "third", "--replicates", "2", "--add", str(out))
     assert main(again) == 0
