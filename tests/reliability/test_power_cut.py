@@ -76,7 +76,8 @@ def made(plan: Plan, store: Store, kind: str) -> Stage:
 def test_at_every_moment_a_power_cut_leaves_a_whole_artifact_or_none(
     toy_plan: Callable[..., Plan], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    stage = made(toy_plan("replicates=1"), store, kind)
+    # A step longer than the toy's time between checkpoints: a checkpoint a step, however fast the machine is.
+    stage = made(toy_plan("replicates=1", "train.steps=6", "model.toy-level.slow=0.06"), store, kind)
     left: list[Path] = []
 
     def cut() -> None:
