@@ -25,9 +25,22 @@ State: TypeAlias = "Mapping[str, torch.Tensor]"
 
 
 class PluginConfig(BaseModel):
-    """Base of every plug-in's configuration: frozen, and a misspelt key is an error."""
+    """Base of every plug-in's configuration: frozen, and a misspelt key is an error.
+
+    Attributes:
+        added: options that came after results were stored. At their default they change nothing that was computed
+            before, so they are no part of a key then; their defaults must never change.
+    """
+
+    added: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def identity(self) -> dict[str, Any]:
+        """What a stage's key knows of this configuration: every option, but for `added` ones at their default."""
+        fields = type(self).model_fields
+        asleep = {name for name in self.added if getattr(self, name) == fields[name].default}
+        return self.model_dump(mode="json", exclude=asleep)
 
 
 @dataclass(frozen=True, slots=True)

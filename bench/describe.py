@@ -89,7 +89,7 @@ def describe(kind: plugins.Kind, name: str, config: Mapping[str, Any], memory: P
         kind=kind,
         name=name,
         version=plugin.version,
-        config=plugin.config.model_dump(mode="json"),
+        config=plugin.config.identity(),
         skip=plugin.skip(),
         source=_source(found),
         facts=_facts(kind, plugin),

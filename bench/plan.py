@@ -139,6 +139,19 @@ class _Builder:
                 raise UsageError(f"arm '{arm}': '{arm.refiner}' trains no task network; write refined({arm.refiner})")
             if arm.family == "separate" and not facts["separable"]:
                 raise UsageError(f"arm '{arm}': '{arm.refiner}' cannot be trained apart from its task network")
+            if arm.family == "joint":
+                self._check_steps(arm)
+
+    def _check_steps(self, arm: Arm) -> None:
+        """A joint arm's training is the model's own: it may not be longer or shorter than in other arms (rule 2)."""
+        own = self.plan.refiners[arm.refiner].config.get("steps")
+        for name in self.suite.models:
+            model = self.plan.models[name].config.get("steps") or self.plan.task.config.get("steps")
+            if None not in (own, model) and own != model and self.suite.runs(name, arm):
+                raise UsageError(
+                    f"arm '{arm}': [refiner.{arm.refiner}] steps = {own}, but {name} trains {model} steps in every "
+                    "other arm; leave steps out"
+                )
 
     def _check_tables(self) -> None:
         bases = [self.suite.refiner_plugin(name)[0] for name in self.suite.refiners()]

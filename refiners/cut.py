@@ -29,10 +29,10 @@ from refiners.cycle import decayed
 from refiners.losses import discriminator_adversarial_loss, generator_adversarial_loss
 from refiners.networks import PatchDiscriminator, Upsampling, initialise
 from refiners.pool import ImagePool
-from refiners.translator import Translator, generator, sheet_path, write_samples_sheet
+from refiners.translator import Translator, TranslatorConfig, generator, sheet_path, write_samples_sheet
 
 
-class CutConfig(PluginConfig):
+class CutConfig(TranslatorConfig):
     """The defaults are the paper's. FastCUT is ``lambda_nce = 10, nce_identity = false, flip_equivariance = true``."""
 
     steps: int = Field(400_000, ge=1)
@@ -107,16 +107,23 @@ class Cut(Translator):
             multiple=2**config.n_downsampling, flip=config.flip, context=context,
         )
         cut = CutStep(config, context)
+        snapshots = self.snapshots(cut.to_real)
+
+        def one(step: int) -> Mapping[str, Tensor]:
+            losses = cut(step, crops(step))
+            snapshots.after(step + 1)
+            return losses
+
         train(
-            lambda step: cut(step, crops(step)),
+            one,
             steps=config.steps,
             batch_size=config.batch_size,
             context=context,
-            parts=cut.parts(),
+            parts={**cut.parts(), "snapshots": snapshots},
             sheet=lambda step: self._sheet(cut, *images, step, context),
             sheets=config.sheets,
         )
-        self._generator = cut.to_real
+        self.keep(snapshots.states())
 
     def _sheet(self, cut: CutStep, synthetic: Rows, real: Rows, step: int, context: Context) -> None:
         with evaluating(cut.to_real), autocast(context):

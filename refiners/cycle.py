@@ -4,7 +4,7 @@ Compared with a plain transcription no forward pass is done twice and no gradien
 translation and an identity by the same generator share a batch, real and refined images share a discriminator batch
 (all of it the same mathematics, because instance normalisation is per sample), and discriminators are frozen while
 generators learn. On CUDA one of the way-back passes joins that batch too, and the whole step is captured
-(`bench.graphs`).
+(`bench.graphs`). With both cycle weights at 0 nothing that F does reaches G, so F and its discriminator are left alone.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Translation:
     batch: Batch
     refined: Tensor
     """G(synthetic)."""
-    simplified: Tensor
-    """F(real)."""
+    simplified: Tensor | None
+    """F(real); None where F is not trained."""
 
 
 Content = Callable[[Translation], Mapping[str, tuple[float, Tensor]]]
@@ -96,14 +96,17 @@ class CycleStep:
         self.to_real, self.to_synthetic = generator(config), generator(config)
         self.judge_real = PatchDiscriminator(config.ndf, config.n_layers)
         self.judge_synthetic = PatchDiscriminator(config.ndf, config.n_layers)
+        # Without cycles nothing of the way back reaches `to_real`, by losses or by batches.
+        self.one_sided = not (config.lambda_cycle_synthetic or config.lambda_cycle_real)
         networks = (self.to_real, self.to_synthetic, self.judge_real, self.judge_synthetic)
         initialise(*networks)
         for network in networks:
             # channels_last gains on CUDA's tensor cores; at the widths a CPU can afford it loses (measured: 5 to 10 %).
             layout = torch.channels_last if context.device.startswith("cuda") else torch.contiguous_format
             network.to(context.device).to(memory_format=layout)
-        self._generators = nn.ModuleList([self.to_real, self.to_synthetic])
-        self._judges = nn.ModuleList([self.judge_real, self.judge_synthetic])
+        ways = 1 if self.one_sided else 2
+        self._generators = nn.ModuleList([self.to_real, self.to_synthetic][:ways])
+        self._judges = nn.ModuleList([self.judge_real, self.judge_synthetic][:ways])
         self._rates = config.learning_rate, config.discriminator_learning_rate or config.learning_rate
         betas, device = (config.beta1, 0.999), context.device
         self._optimize_generators = adam(self._generators.parameters(), self._rates[0], betas, device)
@@ -141,31 +144,39 @@ class CycleStep:
     def _generator_step(self, batch: Batch) -> tuple[dict[str, Tensor], Translation]:
         self._judges.requires_grad_(False)
         with autocast(self.context):
-            config, identity = self.config, self.config.lambda_identity > 0
-            refined, *rest = self._translate(self.to_real, batch.synthetic, *([batch.real] if identity else []))
-            real_again = rest.pop() if identity else None
-            known = [batch.synthetic] if identity else []
-            if self._packed:
-                known.append(refined)
-            simplified, *rest = self._translate(self.to_synthetic, batch.real, *known)
-            back = rest.pop() if self._packed else None
-            synthetic_again = rest.pop() if identity else None
-            made = Translation(batch, refined, simplified)
-            weighted = self._adversarial(made) | self._consistency(made, back) | dict(self.content(made))
-            if real_again is not None and synthetic_again is not None:
-                weighted["identity_real"] = (
-                    config.lambda_identity * config.lambda_cycle_real, identity_loss(real_again, batch.real)
-                )
-                weighted["identity_synthetic"] = (
-                    config.lambda_identity * config.lambda_cycle_synthetic,
-                    identity_loss(synthetic_again, batch.synthetic),
-                )
+            made, weighted = self._one_way(batch) if self.one_sided else self._both_ways(batch)
         total = torch.stack([weight * loss for weight, loss in weighted.values()]).sum()
         self._optimize_generators.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         self._optimize_generators.step()
         self._judges.requires_grad_(True)
         return {name: loss.detach() for name, (_, loss) in weighted.items()} | {"generator": total.detach()}, made
+
+    def _one_way(self, batch: Batch) -> tuple[Translation, dict[str, tuple[float, Tensor]]]:
+        made = Translation(batch, *self._translate(self.to_real, batch.synthetic), None)
+        return made, self._adversarial(made) | dict(self.content(made))
+
+    def _both_ways(self, batch: Batch) -> tuple[Translation, dict[str, tuple[float, Tensor]]]:
+        config, identity = self.config, self.config.lambda_identity > 0
+        refined, *rest = self._translate(self.to_real, batch.synthetic, *([batch.real] if identity else []))
+        real_again = rest.pop() if identity else None
+        known = [batch.synthetic] if identity else []
+        if self._packed:
+            known.append(refined)
+        simplified, *rest = self._translate(self.to_synthetic, batch.real, *known)
+        back = rest.pop() if self._packed else None
+        synthetic_again = rest.pop() if identity else None
+        made = Translation(batch, refined, simplified)
+        weighted = self._adversarial(made) | self._consistency(made, simplified, back) | dict(self.content(made))
+        if real_again is not None and synthetic_again is not None:
+            weighted["identity_real"] = (
+                config.lambda_identity * config.lambda_cycle_real, identity_loss(real_again, batch.real)
+            )
+            weighted["identity_synthetic"] = (
+                config.lambda_identity * config.lambda_cycle_synthetic,
+                identity_loss(synthetic_again, batch.synthetic),
+            )
+        return made, weighted
 
     def _translate(self, network: ResnetGenerator, image: Tensor, *others: Tensor) -> list[Tensor]:
         """Translate ``image`` with noise and, in the same batch, the others without (for identities and ways back)."""
@@ -179,19 +190,22 @@ class CycleStep:
 
     def _adversarial(self, made: Translation) -> dict[str, tuple[float, Tensor]]:
         weight = self.config.lambda_adversarial
-        return {
-            "adversarial_real": (weight, generator_adversarial_loss(self.judge_real(made.refined))),
-            "adversarial_synthetic": (weight, generator_adversarial_loss(self.judge_synthetic(made.simplified))),
-        }
+        weighted = {"adversarial_real": (weight, generator_adversarial_loss(self.judge_real(made.refined)))}
+        if made.simplified is not None:
+            loss = generator_adversarial_loss(self.judge_synthetic(made.simplified))
+            weighted["adversarial_synthetic"] = (weight, loss)
+        return weighted
 
-    def _consistency(self, made: Translation, back: Tensor | None) -> dict[str, tuple[float, Tensor]]:
+    def _consistency(
+        self, made: Translation, simplified: Tensor, back: Tensor | None
+    ) -> dict[str, tuple[float, Tensor]]:
         """``back`` is F(G(synthetic)) where it is known already."""
         config, batch = self.config, made.batch
         back = self.to_synthetic(made.refined) if back is None else back
         return {
             "cycle_synthetic": (config.lambda_cycle_synthetic, cycle_consistency_loss(back, batch.synthetic)),
             "cycle_real": (
-                config.lambda_cycle_real, cycle_consistency_loss(self.to_real(made.simplified), batch.real)
+                config.lambda_cycle_real, cycle_consistency_loss(self.to_real(simplified), batch.real)
             ),
         }
 
@@ -202,6 +216,8 @@ class CycleStep:
             ("discriminator_real", self.judge_real, batch.real, made.refined, 0),
             ("discriminator_synthetic", self.judge_synthetic, batch.synthetic, made.simplified, 1),
         ):
+            if refined is None:
+                continue
             with autocast(self.context):
                 everything = self._pools[which].exchange(gathered(self.context, refined), moves[which])
                 old = everything[part(self.context, len(everything))]

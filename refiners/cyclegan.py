@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -14,10 +15,10 @@ from bench.training import autocast, evaluating, train
 from refiners.crops import UnpairedCrops
 from refiners.cycle import Content, CycleStep, no_content
 from refiners.networks import Upsampling
-from refiners.translator import Translator, sheet_path, write_samples_sheet
+from refiners.translator import Translator, TranslatorConfig, sheet_path, write_samples_sheet
 
 
-class CycleGanConfig(PluginConfig):
+class CycleGanConfig(TranslatorConfig):
     """The defaults are the paper's, as its reference implementation has them; a CPU wants far smaller ones."""
 
     steps: int = Field(200_000, ge=1)
@@ -72,7 +73,8 @@ class CycleGanConfig(PluginConfig):
 class CycleGan(Translator):
     """Learn both directions between the domains; refine with the synthetic-to-real generator.
 
-    `fit` leaves ``losses.csv`` and ``sheets/step-*.png`` (columns: synthetic, refined, reconstructed, a real one).
+    `fit` leaves ``losses.csv`` and ``sheets/step-*.png`` (columns: synthetic, refined, reconstructed, a real one). With
+    both cycle weights at 0 the way back is not trained (`refiners.cycle`), which is far quicker, and a plain GAN.
     """
 
     name = "cyclegan"
@@ -91,16 +93,23 @@ class CycleGan(Translator):
             multiple=2**config.n_downsampling, flip=config.flip, context=context,
         )
         cycle = CycleStep(config, context, self.content())
+        snapshots = self.snapshots(cycle.to_real)
+
+        def one(step: int) -> Mapping[str, Tensor]:
+            losses = cycle(step, crops(step))
+            snapshots.after(step + 1)
+            return losses
+
         train(
-            lambda step: cycle(step, crops(step)),
+            one,
             steps=config.steps,
             batch_size=config.batch_size,
             context=context,
-            parts=cycle.parts(),
+            parts={**cycle.parts(), "snapshots": snapshots},
             sheet=lambda step: self._sheet(cycle, *images, step, context),
             sheets=config.sheets,
         )
-        self._generator = cycle.to_real
+        self.keep(snapshots.states())
 
     def crop_side(self, size: tuple[int, int]) -> int:
         """Side of the random crop for images of ``size`` = (height, width) pixels."""
@@ -122,7 +131,7 @@ class CycleGan(Translator):
     def _sheet(self, cycle: CycleStep, synthetic: Rows, real: Rows, step: int, context: Context) -> None:
         def translate(image: Tensor, noise: Tensor) -> list[Tensor]:
             refined = cycle.to_real(image, noise)
-            return [refined, cycle.to_synthetic(refined)]
+            return [refined] if cycle.one_sided else [refined, cycle.to_synthetic(refined)]
 
         with evaluating(cycle.to_real, cycle.to_synthetic), autocast(context):
             path = sheet_path(context.directory, step)

@@ -38,7 +38,8 @@ class PixelDaConfig(PluginConfig):
 
     steps: int | None = Field(None, ge=1)
     """Pairs of updates (discriminator and task, then generator). None: as many as the model trains in every other arm;
-    without a model it must be given. The paper's digits take 250,000 pairs."""
+    without a model it must be given. Another number is for arms that use the images alone: a joint arm would train its
+    model longer or shorter than the others, which the plan refuses. The paper's digits take 250,000 pairs."""
     batch_size: int = Field(32, ge=2)
     """Images of each domain a step; together with a model it is the model's own."""
     fit_classes: tuple[str, ...] = ()
@@ -144,18 +145,13 @@ class PixelDa(Refiner):
         self._train(None, self.config.steps, self.config.batch_size, synthetic, real, context)
 
     def fit_jointly(self, learner: Learner, synthetic: ImageSet, real: ImageSet, context: Context) -> None:
-        """Train with the task network; raises `UsageError` where the steps differ from those of the other arms."""
+        """Train with the task network; raises `UsageError` where that network would learn nothing."""
         config = self.config
-        if config.steps not in (None, learner.steps):
-            raise UsageError(
-                f"[refiner.{self.name}]: steps = {config.steps}, but the model trains {learner.steps} steps in every "
-                "other arm; leave steps out"
-            )
         if not config.task_on_source and not config.task_on_adapted:
             raise UsageError(
                 f"[refiner.{self.name}]: task_on_source and task_on_adapted are both false, so the model learns nothing"
             )
-        self._train(learner, learner.steps, learner.batch_size, synthetic, real, context)
+        self._train(learner, config.steps or learner.steps, learner.batch_size, synthetic, real, context)
 
     def _train(
         self, learner: Learner | None, steps: int, size: int, synthetic: ImageSet, real: ImageSet, context: Context
@@ -166,7 +162,7 @@ class PixelDa(Refiner):
             masks=config.similarity_weight > 0, chosen=self._chosen(synthetic),
         )  # fmt: skip
         self._check_size(batches.size)
-        step = PixelDaStep(config, context, batches.channels, batches.size, learner)
+        step = PixelDaStep(config, context, batches.channels, batches.size, learner, steps)
         targets = None if learner is None else learner.targets(synthetic)
 
         snapshots = Snapshots(step.generator, steps, config.snapshots)

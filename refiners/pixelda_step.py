@@ -69,8 +69,10 @@ class PixelDaStep:
         channels: int,
         size: tuple[int, int],
         learner: Learner | None = None,
+        steps: int | None = None,
     ) -> None:
         self.config, self.context, self.learner = config, context, learner
+        self.steps = steps or (learner.steps if learner else 1)
         torch.manual_seed(derive(context.seed, "networks"))
         self.generator = generator(config, channels, size)
         self.discriminator = NoisyDiscriminator(
@@ -120,7 +122,8 @@ class PixelDaStep:
         for optimizer, rate in zip((self._optimize_generator, self._optimize_judges), self._rates, strict=True):
             set_rate(optimizer, rate * factor)
         if self.learner is not None and self._optimize_task is not None:
-            self.learner.schedule(self._optimize_task, step)
+            # The task's own schedule over the whole run, however many steps that has.
+            self.learner.schedule(self._optimize_task, step * self.learner.steps // self.steps)
         noise = torch.rand(len(batch.source), self.config.noise_dim).mul(2).sub(1)
         inputs = {"source": batch.source, "target": batch.target, "noise": noise}
         if batch.mask is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from bench.contracts import Context, PluginConfig, Refiner
@@ -19,11 +20,26 @@ from bench.training import autocast, evaluating
 from refiners.crops import resized, to_image, to_tensor
 from refiners.networks import ResnetGenerator, Upsampling, to_multiple
 from refiners.sheets import write_sheet
+from refiners.snapshots import Snapshots, flattened, unflattened
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.contracts import State
 
 SHEET_ROWS = 4
+
+
+class TranslatorConfig(PluginConfig):
+    """Settings of how a trained generator refines."""
+
+    added: ClassVar[frozenset[str]] = frozenset({"copies", "snapshots"})
+
+    copies: int = Field(1, ge=1, le=64)
+    """Images made of one synthetic image, each with its own sensor noise (``noise``) and state (``snapshots``)."""
+    snapshots: int = Field(1, ge=1, le=64)
+    """Ours: states of the generator that refine, spread over the second half of training; one is drawn for each image,
+    so that what is learnt from them does not hang on where adversarial training ended. 1 keeps the last one."""
 
 
 class GeneratorSettings(Protocol):
@@ -46,11 +62,28 @@ def generator(config: GeneratorSettings) -> ResnetGenerator:
 
 
 class Translator(Refiner):
-    """A refiner whose `fit` leaves one synthetic-to-real `ResnetGenerator` in ``_generator``."""
+    """A refiner whose `fit` leaves synthetic-to-real `ResnetGenerator`s in ``_generators``: one, or its snapshots."""
 
     def __init__(self, config: PluginConfig) -> None:
         super().__init__(config)
-        self._generator: ResnetGenerator | None = None
+        self._generators: list[ResnetGenerator] = []
+
+    @property
+    def copies(self) -> int:
+        """As configured: the harness calls `refine` so many times, each time with another seed."""
+        return int(self.config.copies)
+
+    def snapshots(self, network: ResnetGenerator) -> Snapshots:
+        """Keeps the states of a network in training that `keep` is to have."""
+        return Snapshots(network, self.config.steps, self.config.snapshots)
+
+    def keep(self, states: Sequence[Mapping[str, Tensor]]) -> None:
+        """Refine with generators of these states from now on."""
+        self._generators = []
+        for state in states:
+            network = self.new_generator()
+            network.load_state_dict(dict(state))
+            self._generators.append(network)
 
     def new_generator(self) -> ResnetGenerator:
         """An untrained generator of the configured size."""
@@ -65,13 +98,17 @@ class Translator(Refiner):
 
     def refine(self, samples: Sequence[Sample], context: Context) -> list[U8]:
         """Translate one by one, so that no rounding of a batched convolution reaches the result."""
-        if self._generator is None:
+        if not self._generators:
             raise UsageError(f"{self.name}: nothing fitted yet; call fit or load_state_dict first")
-        network = self._generator.to(context.device)
-        with evaluating(network):
-            return [to_image(self._translate(network, sample, context)) for sample in samples]
+        networks = [network.to(context.device) for network in self._generators]
+        with evaluating(*networks):
+            return [to_image(self._translate(networks, sample, context)) for sample in samples]
 
-    def _translate(self, network: ResnetGenerator, sample: Sample, context: Context) -> Tensor:
+    def _translate(self, networks: Sequence[ResnetGenerator], sample: Sample, context: Context) -> Tensor:
+        network = networks[0]
+        if len(networks) > 1:
+            drawn_state = np.random.default_rng(derive(context.seed, self.name, "snapshot", sample.id))
+            network = networks[int(drawn_state.integers(len(networks)))]
         height, width = sample.image.shape[:2]
         image = to_multiple(to_tensor(sample.image[None], context.device), network.multiple)
         noise = None
@@ -84,17 +121,18 @@ class Translator(Refiner):
         return translated[0, :, :height, :width]
 
     def state_dict(self) -> State:
-        """The synthetic-to-real generator alone, as ``generator.<parameter>``."""
-        if self._generator is None:
-            return {}
-        state = self._generator.state_dict()
-        return {f"generator.{name}": value.detach().cpu().contiguous() for name, value in state.items()}
+        """The synthetic-to-real generator alone, as ``generator.<parameter>``; snapshots as ``generator.<k>.<...>``."""
+        states = [network.state_dict() for network in self._generators]
+        if len(states) > 1:
+            return {f"generator.{name}": value for name, value in flattened(states).items()}
+        return {
+            f"generator.{name}": value.detach().cpu().contiguous() for state in states for name, value in state.items()
+        }
 
     def load_state_dict(self, state: State) -> None:
         """Take what `state_dict` returned; the configuration must be the one it was trained with."""
-        network = self.new_generator()
-        network.load_state_dict({name.removeprefix("generator."): value for name, value in state.items()})
-        self._generator = network
+        tensors = {name.removeprefix("generator."): value for name, value in state.items()}
+        self.keep(unflattened(tensors) if self.config.snapshots > 1 else [tensors])
 
 
 def sheet_path(directory: Path, step: int) -> Path:

@@ -82,7 +82,7 @@ class Vtr(CycleGan):
             ("synthetic", made.refined, batch.synthetic, batch.synthetic_mask),
             ("real", made.simplified, batch.real, batch.real_mask),
         ):
-            if mask is None:
+            if mask is None or output is None:
                 continue
             background = content_loss(config.background_space, config.content_norm, output, source, 1 - mask)
             foreground = content_loss(config.foreground_space, config.content_norm, output, source, mask)

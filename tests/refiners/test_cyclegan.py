@@ -83,7 +83,7 @@ def test_upsampling_is_the_generators_and_survives_loading(
     for kind in ("transposed", "resize"):
         (tmp_path / kind).mkdir()
         fitted[kind] = fit(Context(3, tmp_path / kind), synthetic, real, upsampling=kind)
-        network = fitted[kind]._generator
+        network = fitted[kind]._generators[0]
         assert network is not None
         layers = [type(layer).__name__ for layer in network.body]
         assert ("NormalisedConvTranspose2d" in layers, "Upsample" in layers) == (kind == "transposed", kind == "resize")

@@ -244,10 +244,15 @@ def test_what_cannot_be_trained_is_one_clear_line(
         fit(context, sets[0], sets[1].unlabelled(), **settings)
 
 
-def test_rule_2_holds_for_joint_arms(synthetic: ImageSet, real: ImageSet, context: Context) -> None:
-    refiner = PixelDa(PixelDaConfig(**TINY | {"steps": 5}))
-    with pytest.raises(UsageError, match="steps = 5, but the model trains 12 steps"):
-        refiner.fit_jointly(FakeLearner(steps=12), synthetic, real, context)
+def test_with_other_steps_the_learners_schedule_spans_them_all(
+    synthetic: ImageSet, real: ImageSet, context: Context
+) -> None:
+    learner = FakeLearner(steps=12)
+    PixelDa(PixelDaConfig(**TINY | {"steps": 4})).fit_jointly(learner, synthetic, real, context)
+    assert learner.scheduled == [0, 3, 6, 9]
+
+
+def test_a_learner_that_learns_nothing_is_refused(synthetic: ImageSet, real: ImageSet, context: Context) -> None:
     with pytest.raises(UsageError, match="the model learns nothing"):
         fit(context, synthetic, real, FakeLearner(), task_on_source=False, task_on_adapted=False)
 
