@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from bench.errors import UsageError
 from bench.graph import Plan, Stage
-from bench.plan import build_plan
+from bench.plan import Only, build_plan
+from bench.suite import load_suite
 
 Planner = Callable[..., Plan]
 ARMS = (
@@ -161,3 +163,17 @@ def test_variants_share_stages_with_their_suite(toy_plan: Planner) -> None:
     plain = toy_plan()
     other = build_plan(plain.suite.model_copy(update={"variant": "few", "arms": ("synthetic", "real")}))
     assert set(other.stages) < set(plain.stages)
+
+
+def test_a_joint_arm_may_not_train_its_model_longer_or_shorter_than_the_others(tmp_path: Path) -> None:
+    def planned(*settings: str) -> Plan:
+        suite = load_suite("linemod", "smoke", settings)
+        return build_plan(suite, Only.parse((), suite), tmp_path)
+
+    with pytest.raises(UsageError, match=r"joint\(pixelda\)': .* steps = 7, but dsn trains 6 steps in every other"):
+        planned("refiner.pixelda.steps=7")
+    assert planned("refiner.pixelda.steps=6").cells
+    with pytest.raises(UsageError, match="but dsn trains 9 steps"):
+        planned("refiner.pixelda.steps=6", "model.dsn.steps=9")
+    apart = "arms=['synthetic','refined(identity)','refined(simgan)','refined(pixelda)','real']"
+    assert planned("refiner.pixelda.steps=7", apart).cells
