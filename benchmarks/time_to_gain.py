@@ -17,6 +17,7 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,6 +26,7 @@ import tomli_w
 
 from bench.results import Row, read_rows
 from bench.runs import made
+from bench.statistics import paired_t_interval
 from bench.store import Store
 from bench.suite import Suite, load_suite
 from benchmarks.measuring import ROOT, processor
@@ -95,17 +97,38 @@ def time_until(curve: Sequence[Point], target: float) -> float:
     return float("inf")
 
 
-def report(curves: dict[tuple[str, str], list[Point]]) -> Iterator[str]:
-    """A table: each setting's final gain, and seconds until half of it and half of the first setting's is reached."""
-    yield "| model | setting | final gain | seconds for it | until half of it | until half of the first one's |"
-    yield "| --- | --- | ---: | ---: | ---: | ---: |"
-    first: dict[str, float] = {}
+HEAD = (
+    "model", "setting", "seconds", "final gain", "over the first's", "until half of it", "until half of the first's",
+    "times as quick",
+)  # fmt: skip
+
+
+def report(curves: dict[tuple[str, str], list[Point]], bases: dict[str, str]) -> Iterator[str]:
+    """A table: each setting's final gain, and seconds until half of it and of the gain of the first one of its base.
+
+    ``bases`` tells which refiner a setting is one of; what came first in the file is what the others are held against.
+    """
+    yield f"| {' | '.join(HEAD)} |"
+    yield "| --- | --- |" + " ---: |" * (len(HEAD) - 2)
+    first: dict[tuple[str, str], tuple[Point, float]] = {}
     for (model, setting), curve in curves.items():
         last = max(curve, key=lambda one: one.steps)
-        goal = first.setdefault(model, last.gain)
-        times = [time_until(curve, half / 2) if half > 0 else float("inf") for half in (last.gain, goal)]
-        shown = " | ".join("not reached" if one == float("inf") else f"{one:.0f} s" for one in times)
-        yield f"| {model} | {setting} | {last.gain:+.3f} | {last.seconds:.0f} s | {shown} |"
+        goal, before = first.setdefault((model, bases[setting]), (last, _half(curve, last.gain)))
+        own, theirs = _half(curve, last.gain), _half(curve, goal.gain)
+        over = "" if goal is last else _interval([a - b for a, b in zip(last.gains, goal.gains, strict=False)])
+        quicker = "" if goal is last or not (isfinite(before) and isfinite(theirs)) else f"{before / theirs:.1f}"
+        times = [f"{one:.0f} s" if isfinite(one) else "not reached" for one in (own, theirs)]
+        cells = [model, setting, f"{last.seconds:.0f} s", _interval(last.gains), over, *times, quicker]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _half(curve: Sequence[Point], gain: float) -> float:
+    return time_until(curve, gain / 2) if gain > 0 else float("inf")
+
+
+def _interval(values: Sequence[float]) -> str:
+    found = paired_t_interval(values)
+    return f"{found.mean:+.3f}" + (f" [{found.low:+.3f}, {found.high:+.3f}]" if isfinite(found.low) else "")
 
 
 def draw(curves: dict[tuple[str, str], list[Point]], title: str, metric: str, path: Path) -> None:
@@ -163,7 +186,8 @@ def main() -> int:
     curves: dict[tuple[str, str], list[Point]] = {}
     for point in found:
         curves.setdefault((point.model, point.setting), []).append(point)
-    print("\n".join(report(curves)))
+    bases = {setting: table.get("base", setting) for setting, table in asked["settings"].items()}
+    print("\n".join(report(curves, bases)))
     options.out.mkdir(parents=True, exist_ok=True)
     stem = f"time-to-gain-{asked['suite']}" + ("" if options.name == "time" else f"-{options.name}")
     with (options.out / f"{stem}.csv").open("w", newline="") as file:

@@ -55,6 +55,25 @@ def test_points_are_paired_and_drawn(tmp_path: Path) -> None:
     found = list(points(asked, suite, rows[:-1], {"r-5": 7.0}))
     assert found == [Point("r", "toy-level", 5, 7.0, (pytest.approx(0.3),))], "lower is better; one lacks its pair"
     curves = {("toy-level", "r"): found}
-    assert list(report(curves))[2] == "| toy-level | r | +0.300 | 7 s | 4 s | 4 s |"
+    assert list(report(curves, {"r": "r"}))[2] == "| toy-level | r | 7 s | +0.300 |  | 4 s | 4 s |  |"
     draw(curves, "Toy", "error", tmp_path / "drawn.png")
     assert (tmp_path / "drawn.png").stat().st_size > 5000
+
+
+def test_a_setting_is_held_against_the_first_of_its_base() -> None:
+    def line(setting: str, *found: tuple[float, float, float]) -> list[Point]:
+        return [Point(setting, "m", n, seconds, (low, high)) for n, (seconds, low, high) in enumerate(found)]
+
+    curves = {
+        ("m", "old"): line("old", (10, 0.0, 0.0), (20, 0.1, 0.3)),
+        ("m", "new"): line("new", (5, 0.1, 0.3), (9, 0.2, 0.4)),
+        ("m", "other"): line("other", (5, -0.1, -0.3)),
+        ("m", "worse"): line("worse", (5, -0.1, -0.3)),
+    }
+    bases = {"old": "r", "new": "r", "other": "s", "worse": "r"}
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in list(report(curves, bases))[2:]]
+    assert rows[0] == ["m", "old", "20 s", "+0.200 [-1.071, +1.471]", "", "15 s", "15 s", ""]
+    # Half of 0.2 at 2.5 s on the way from nothing to 0.2 at 5 s; half of 0.3 at 3.75 s.
+    assert rows[1] == ["m", "new", "9 s", "+0.300 [-0.971, +1.571]", "+0.100 [+0.100, +0.100]", "4 s", "2 s", "6.0"]
+    assert rows[2][4:] == ["", "not reached", "not reached", ""], "another refiner; it gains nothing"
+    assert rows[3][4:] == ["-0.400 [-2.941, +2.141]", "not reached", "not reached", ""]
