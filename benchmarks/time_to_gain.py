@@ -1,9 +1,9 @@
 """Seconds of refiner training until training on refined images pays: ``python -m benchmarks.time_to_gain FILE.toml``.
 
-FILE.toml (such as those in benchmarks/gain) names a suite, models, and settings of refiners with
-lists of training steps. Each number of steps is a training of its own, with the schedule that belongs to it, since
-that is what a user would run. The suite gets another name, and by that other seeds and other images: nothing here
-looks at the images that the suite itself is judged by.
+FILE.toml (such as those in benchmarks/gain) names a suite, models, and settings of refiners with lists of training steps
+(none for refiners that do not train). Each number of steps is a training of its own, with the schedule that belongs to
+it, since that is what a user would run. The suite gets another name, and by that other seeds and other images: nothing
+here looks at the images that the suite itself is judged by.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def derived(asked: dict[str, Any], name: str, replicates: int) -> Suite:
         own = {key: value for key, value in table.items() if key not in ("base", "steps")}
         base = table.get("base", setting)
         whole = {**suite.refiner.get(base, {}), **own}
-        for steps in table["steps"]:
-            tables[f"{setting}-{steps}"] = {"base": base, **whole, "steps": steps}
-            arms.append(f"refined({setting}-{steps})")
+        for refiner, steps in _named(setting, table):
+            tables[refiner] = {"base": base, **whole} | ({"steps": steps} if steps else {})
+            arms.append(f"refined({refiner})")
     models = {name: suite.model[name] for name in asked["models"] if name in suite.model}
     change = {
         "name": f"{suite.name}-{name}", "arms": tuple(arms), "models": tuple(asked["models"]), "arm_models": {},
@@ -70,26 +70,36 @@ def derived(asked: dict[str, Any], name: str, replicates: int) -> Suite:
     return suite.model_copy(update=change)
 
 
+def _named(setting: str, table: dict[str, Any]) -> list[tuple[str, int]]:
+    """The refiner of each number of steps, by name; one that does not train has no steps, and is one point."""
+    return [(f"{setting}-{steps}", steps) for steps in table.get("steps", [])] or [(setting, 0)]
+
+
 def points(asked: dict[str, Any], suite: Suite, rows: Sequence[Row], seconds: dict[str, float]) -> Iterator[Point]:
     """The gains of every setting, model and number of steps; replicates that failed are left out."""
     metric = suite.metric or next(row.metric for row in rows)
     value = {(r.model, r.arm, r.replicate): r for r in rows if r.metric == metric and r.usable}
     for model, (setting, table) in itertools.product(suite.models, asked["settings"].items()):
-        for steps in table["steps"]:
+        for name, steps in _named(setting, table):
             gains = []
             for replicate in range(suite.replicates):
-                ours = value.get((model, f"refined({setting}-{steps})", replicate))
+                ours = value.get((model, f"refined({name})", replicate))
                 theirs = value.get((model, suite.reference_arm, replicate))
                 if ours and theirs:
                     gains.append((ours.value - theirs.value) * (1 if ours.higher_is_better else -1))
             if gains:
-                yield Point(setting, model, steps, seconds[f"{setting}-{steps}"], tuple(gains))
+                yield Point(setting, model, steps, seconds[name], tuple(gains))
 
 
 def time_until(curve: Sequence[Point], target: float) -> float:
-    """Seconds at which the mean gain first reaches ``target``, straight between points, from no gain at no seconds."""
+    """Seconds at which the mean gain first reaches ``target``, straight between points, from no gain at no seconds.
+
+    What does not train has its gain when it has refined, and no part of it before.
+    """
     before = (0.0, 0.0)
     for point in sorted(curve, key=lambda one: one.seconds):
+        if point.gain >= target and not point.steps:
+            return point.seconds
         if point.gain >= target:
             share = (target - before[1]) / (point.gain - before[1])
             return before[0] + share * (point.seconds - before[0])

@@ -17,7 +17,7 @@ FILES = sorted((Path(__file__).parents[2] / "benchmarks" / "gain").glob("*.toml"
 
 
 def curve(*found: tuple[float, float]) -> list[Point]:
-    return [Point("r", "m", number, seconds, (gain,)) for number, (seconds, gain) in enumerate(found)]
+    return [Point("r", "m", number, seconds, (gain,)) for number, (seconds, gain) in enumerate(found, 1)]
 
 
 def test_half_of_a_gain_by_hand() -> None:
@@ -25,14 +25,17 @@ def test_half_of_a_gain_by_hand() -> None:
     assert time_until(line, 0.05) == pytest.approx(5), "straight from no gain at no seconds"
     assert time_until(line, 0.2) == pytest.approx(26), "0.05 at 20 s, 0.3 at 30 s"
     assert math.isinf(time_until(line, 0.4))
+    assert time_until([Point("augment", "m", 0, 15, (0.2,))], 0.1) == 15, "it does not train"
 
 
 def test_the_derived_suite_has_other_images_and_only_what_is_asked() -> None:
-    asked = {"suite": "vending", "models": ["ssd"], "settings": {"fast": {"base": "vtr", "ngf": 8, "steps": [10, 20]}}}
+    settings = {"fast": {"base": "vtr", "ngf": 8, "steps": [10, 20]}, "fourier": {}}
+    asked = {"suite": "vending", "models": ["ssd"], "settings": settings}
     suite, built_in = derived(asked, "search", 2), load_suite("vending")
     assert suite.name == "vending-search", "seeds come from the name"
     refined = [parse_arm(text).refiner for text in suite.arms if text.startswith("refined(fast")]
     assert refined == ["fast-10", "fast-20"]
+    assert suite.refiner_plugin("fourier") == ("fourier", {}) and "refined(fourier)" in suite.arms
     base, config = suite.refiner_plugin("fast-20")
     assert (base, config) == ("vtr", {**built_in.refiner["vtr"], "ngf": 8, "steps": 20})
     assert (suite.models, suite.replicates, suite.counts) == (("ssd",), 2, built_in.counts)
@@ -62,7 +65,7 @@ def test_points_are_paired_and_drawn(tmp_path: Path) -> None:
 
 def test_a_setting_is_held_against_the_first_of_its_base() -> None:
     def line(setting: str, *found: tuple[float, float, float]) -> list[Point]:
-        return [Point(setting, "m", n, seconds, (low, high)) for n, (seconds, low, high) in enumerate(found)]
+        return [Point(setting, "m", n, seconds, (low, high)) for n, (seconds, low, high) in enumerate(found, 1)]
 
     curves = {
         ("m", "old"): line("old", (10, 0.0, 0.0), (20, 0.1, 0.3)),
