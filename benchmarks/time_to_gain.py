@@ -1,6 +1,6 @@
 """Seconds of refiner training until training on refined images pays: ``python -m benchmarks.time_to_gain FILE.toml``.
 
-FILE.toml (such as those in benchmarks/gain) names a suite, models, and settings of refiners with lists of training steps
+FILE.toml (such as those in benchmarks/gain) names a suite, models, and settings of refiners with numbers of steps
 (none for refiners that do not train). Each number of steps is a training of its own, with the schedule that belongs to
 it, since that is what a user would run. The suite gets another name, and by that other seeds and other images: nothing
 here looks at the images that the suite itself is judged by.
@@ -59,7 +59,8 @@ def derived(asked: dict[str, Any], name: str, replicates: int) -> Suite:
         base = table.get("base", setting)
         whole = {**suite.refiner.get(base, {}), **own}
         for refiner, steps in _named(setting, table):
-            tables[refiner] = {"base": base, **whole} | ({"steps": steps} if steps else {})
+            of = {} if refiner == base else {"base": base}
+            tables[refiner] = {**of, **whole} | ({"steps": steps} if steps else {})
             arms.append(f"refined({refiner})")
     models = {name: suite.model[name] for name in asked["models"] if name in suite.model}
     change = {
