@@ -36,7 +36,7 @@ COLUMNS = ("date", "machine", "suite", "metric", "model", "setting", "steps", "s
 
 @dataclass(frozen=True)
 class Point:
-    """A refiner trained for some steps: mean seconds of fit and refine, and the paired gain of each replicate."""
+    """A refiner trained for some steps: seconds of fit and refine, and the paired gain of each replicate."""
 
     setting: str
     model: str
@@ -187,12 +187,14 @@ def main() -> int:
     (folder / "asked.toml").write_text(tomli_w.dumps(data))
     command = ["run", "--suite", str(folder / "asked.toml"), "--store", str(options.store), "--out", str(folder)]
     subprocess.run([sys.executable, "-m", "bench", *command], cwd=Path.cwd(), check=False)
-    spent: dict[str, list[float]] = {}
+    spent: dict[tuple[str, str], list[float]] = {}
     for one in made(folder, Store(options.store)):
         if one.kind in ("fit", "refine"):
-            spent.setdefault(one.name, []).append(float(one.meta["seconds"]))
-    # A name's stages are its fits and refines, one of each a replicate.
-    seconds = {name: sum(values) / options.replicates for name, values in spent.items()}
+            spent.setdefault((one.name, one.kind), []).append(float(one.meta["seconds"]))
+    # Replicates do the same work; the quickest is the one that other programs disturbed least.
+    seconds: dict[str, float] = {}
+    for (name, _), values in spent.items():
+        seconds[name] = seconds.get(name, 0.0) + min(values)
     found = list(points(asked, suite, read_rows(folder / "rows.csv"), seconds))
     curves: dict[tuple[str, str], list[Point]] = {}
     for point in found:
