@@ -150,7 +150,7 @@ def draw(curves: dict[tuple[str, str], list[Point]], title: str, metric: str, pa
     from matplotlib import pyplot as plt
 
     models = list(dict.fromkeys(model for model, _ in curves))
-    figure, all_axes = plt.subplots(1, len(models), figsize=(6 * len(models), 4), layout="constrained", squeeze=False)
+    figure, all_axes = plt.subplots(1, len(models), figsize=(7 * len(models), 4), layout="constrained", squeeze=False)
     colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
     for axes, model in zip(all_axes[0], models, strict=True):
         chosen = [(setting, curve) for (of, setting), curve in curves.items() if of == model]
@@ -161,9 +161,10 @@ def draw(curves: dict[tuple[str, str], list[Point]], title: str, metric: str, pa
                 axes.plot([point.seconds] * len(point.gains), point.gains, ".", color=colour, alpha=0.35)
         axes.axhline(0, color="grey", linewidth=0.8)
         axes.set_xlabel("seconds of training the refiner and refining")
-        axes.set_ylabel(f"gain in {metric} over synthetic")
+        axes.set_ylabel(f"gain in {metric} over synthetic, and that of each replicate")
         axes.set_title(f"{title}, {model}", fontsize=10)
-        axes.legend(fontsize=8)
+        axes.set_xlim(left=0)
+        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     figure.savefig(path, dpi=110)
 
 
