@@ -24,8 +24,8 @@ from typing import Any
 
 import tomli_w
 
+from bench.plan import Only, build_plan
 from bench.results import Row, read_rows
-from bench.runs import made
 from bench.statistics import paired_t_interval
 from bench.store import Store
 from bench.suite import Suite, load_suite
@@ -74,6 +74,22 @@ def derived(asked: dict[str, Any], name: str, replicates: int) -> Suite:
 def _named(setting: str, table: dict[str, Any]) -> list[tuple[str, int]]:
     """The refiner of each number of steps, by name; one that does not train has no steps, and is one point."""
     return [(f"{setting}-{steps}", steps) for steps in table.get("steps", [])] or [(setting, 0)]
+
+
+def spent(suite: Suite, store: Store) -> dict[str, float]:
+    """Seconds of every refiner's fit and refine together, by name.
+
+    Replicates do the same work, and the quickest is the one that other programs disturbed least. Stages are found by
+    their keys: an artifact remembers the name that it was made under, in whatever run that was.
+    """
+    found: dict[tuple[str, str], list[float]] = {}
+    for key, stage in build_plan(suite, Only.parse((), suite), store.root / "descriptions").stages.items():
+        if stage.kind in ("fit", "refine") and store.has(key):
+            found.setdefault((stage.run["name"], stage.kind), []).append(float(store.meta(key)["seconds"]))
+    seconds: dict[str, float] = {}
+    for (name, _), values in found.items():
+        seconds[name] = seconds.get(name, 0.0) + min(values)
+    return seconds
 
 
 def points(asked: dict[str, Any], suite: Suite, rows: Sequence[Row], seconds: dict[str, float]) -> Iterator[Point]:
@@ -188,14 +204,7 @@ def main() -> int:
     (folder / "asked.toml").write_text(tomli_w.dumps(data))
     command = ["run", "--suite", str(folder / "asked.toml"), "--store", str(options.store), "--out", str(folder)]
     subprocess.run([sys.executable, "-m", "bench", *command], cwd=Path.cwd(), check=False)
-    spent: dict[tuple[str, str], list[float]] = {}
-    for one in made(folder, Store(options.store)):
-        if one.kind in ("fit", "refine"):
-            spent.setdefault((one.name, one.kind), []).append(float(one.meta["seconds"]))
-    # Replicates do the same work; the quickest is the one that other programs disturbed least.
-    seconds: dict[str, float] = {}
-    for (name, _), values in spent.items():
-        seconds[name] = seconds.get(name, 0.0) + min(values)
+    seconds = spent(suite, Store(options.store))
     found = list(points(asked, suite, read_rows(folder / "rows.csv"), seconds))
     curves: dict[tuple[str, str], list[Point]] = {}
     for point in found:

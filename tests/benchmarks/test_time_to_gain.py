@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bench.arms import parse_arm
+from bench.engines.execution import execute
+from bench.graph import Plan
+from bench.store import Store
 from bench.suite import load_suite
-from benchmarks.time_to_gain import Point, derived, draw, points, report, time_until
+from benchmarks.time_to_gain import Point, derived, draw, points, report, spent, time_until
 from tests.cli.test_check import result
 
 FILES = sorted((Path(__file__).parents[2] / "benchmarks" / "gain").glob("*.toml"))
@@ -80,3 +84,26 @@ def test_a_setting_is_held_against_the_first_of_its_base() -> None:
     assert rows[1] == ["m", "new", "9 s", "+0.300 [-0.971, +1.571]", "+0.100 [+0.100, +0.100]", "4 s", "2 s", "6.0"]
     assert rows[2][4:] == ["", "not reached", "not reached", ""], "another refiner; it gains nothing"
     assert rows[3][4:] == ["-0.400 [-2.941, +2.141]", "not reached", "not reached", ""]
+
+
+def test_seconds_are_those_of_the_quickest_replicate_whatever_an_artifact_was_called(
+    toy_plan: Callable[..., Plan], store: Store, toy_suite: Path
+) -> None:
+    """Stored under one name, asked for under another one with the same configuration."""
+    plan = toy_plan("replicates=2")
+    for stage in plan.stages.values():
+        if stage.kind in ("render", "fit", "refine"):
+            assert execute(stage, store, device="cpu", progress=lambda _: None).status == "done"
+    suite = load_suite(str(toy_suite), "quick", ("replicates=2",))
+    first = spent(suite, store)
+    (name,) = {stage.run["name"] for stage in plan.stages.values() if stage.kind == "fit"}
+    taken: dict[str, list[float]] = {"fit": [], "refine": []}
+    for key, stage in plan.stages.items():
+        if stage.kind in taken and stage.run["name"] == name:
+            taken[stage.kind].append(float(store.meta(key)["seconds"]))
+    assert [len(one) for one in taken.values()] == [2, 2]
+    assert first[name] == pytest.approx(min(taken["fit"]) + min(taken["refine"]))
+    table = suite.refiner.get(name, {})
+    arms = tuple(arm.replace(f"({name})", "(other)") for arm in suite.arms)
+    renamed = suite.model_copy(update={"arms": arms, "refiner": {"other": {"base": name, **table}}})
+    assert spent(renamed, store)["other"] == first[name]
