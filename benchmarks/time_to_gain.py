@@ -176,8 +176,8 @@ def draw(curves: dict[tuple[str, str], list[Point]], title: str, metric: str, pa
             for point in line:
                 axes.plot([point.seconds] * len(point.gains), point.gains, ".", color=colour, alpha=0.35)
         axes.axhline(0, color="grey", linewidth=0.8)
-        axes.set_xlabel("seconds of training the refiner and refining")
-        axes.set_ylabel(f"gain in {metric} over synthetic, and that of each replicate")
+        axes.set_xlabel("seconds of training the refiner and refining (small dots: replicates)")
+        axes.set_ylabel(f"gain in {metric} over synthetic")
         axes.set_title(f"{title}, {model}", fontsize=10)
         axes.set_xlim(left=0)
         axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
