@@ -27,6 +27,18 @@ TIMEOUT = timedelta(minutes=10)
 """A rank that waits longer for the others gives up; a sample sheet of rank 0 takes seconds."""
 
 
+class PeerLostError(RuntimeError):
+    """Another rank no longer answers; which one and why, whoever started it can tell."""
+
+
+@contextlib.contextmanager
+def _asking_the_others() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise PeerLostError(f"another rank no longer answers: {error}") from error
+
+
 @contextlib.contextmanager
 def joined(context: Context, rendezvous: Any) -> Iterator[None]:
     """Be rank ``context.rank`` of ``context.ranks``, and average the gradients of every optimizer before its step.
@@ -37,9 +49,10 @@ def joined(context: Context, rendezvous: Any) -> Iterator[None]:
     if cuda:
         torch.cuda.set_device(context.rank)
     backend = "nccl" if cuda else "gloo"
-    dist.init_process_group(
-        backend, store=rendezvous, rank=context.rank, world_size=context.ranks, timeout=TIMEOUT
-    )
+    with _asking_the_others():
+        dist.init_process_group(
+            backend, store=rendezvous, rank=context.rank, world_size=context.ranks, timeout=TIMEOUT
+        )
     hook = register_optimizer_step_pre_hook(_average_gradients)
     try:
         yield
@@ -57,7 +70,8 @@ def _average_gradients(optimizer: Optimizer, *_: Any) -> None:
                 gradients.setdefault(parameter.grad.dtype, []).append(parameter.grad)
     for alike in gradients.values():
         flat = torch.cat([gradient.reshape(-1) for gradient in alike])
-        dist.all_reduce(flat)
+        with _asking_the_others():
+            dist.all_reduce(flat)
         flat /= dist.get_world_size()
         parts = torch.split(flat, [gradient.numel() for gradient in alike])
         for gradient, average in zip(alike, parts, strict=True):
@@ -79,7 +93,8 @@ def gathered(context: Context, images: Tensor) -> Tensor:
         return images
     images = images.detach().contiguous()
     found = [torch.empty_like(images) for _ in range(context.ranks)]
-    dist.all_gather(found, images)
+    with _asking_the_others():
+        dist.all_gather(found, images)
     return torch.cat(found)
 
 
@@ -96,5 +111,6 @@ def mean(context: Context, losses: Mapping[str, float]) -> dict[str, float]:
     if context.ranks == 1:
         return dict(losses)
     values = torch.tensor(list(losses.values()), dtype=torch.float64, device=context.device)
-    dist.all_reduce(values)
+    with _asking_the_others():
+        dist.all_reduce(values)
     return dict(zip(losses, (values / context.ranks).tolist(), strict=True))

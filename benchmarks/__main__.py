@@ -27,6 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", action="append", choices=[*ALL, "steps"], help="may be given again (default: all)")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "speed", metavar="DIR")
+    parser.add_argument("--cells", type=int, nargs="+", metavar="N", help="sizes of `plan` and `runs`")
     options = parser.parse_args()
     throughput.use_one_thread()
     for name in options.only or [*ALL, "steps"]:
@@ -34,10 +35,11 @@ def main() -> int:
             steps(["--csv", str(options.out / "steps-cpu.csv"), "--px", "64", "128", "--minutes", "20"])
             continue
         rows = []
-        for row in ALL[name]():
+        by_cells = {"plan": harness.plan, "runs": harness.runs}.get(name) if options.cells else None
+        for row in by_cells(tuple(options.cells)) if by_cells else ALL[name]():
             show([row])
             rows.append(row)
-        write(options.out / f"{name}.csv", rows)
+            write(options.out / f"{name}.csv", rows)
     return 0
 
 

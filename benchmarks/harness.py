@@ -51,7 +51,7 @@ def plan(cells: tuple[int, ...] = (10, 1000, 10_000)) -> Iterator[Row]:
         yield Row("plan", "slope from 1,000 cells on", 0, "", slope(rows[-2:]), 0, "log seconds over log cells")
 
 
-def runs(cells: tuple[int, ...] = (10, 100)) -> Iterator[Row]:
+def runs(cells: tuple[int, ...] = (10, 1000)) -> Iterator[Row]:
     """A mock suite whose stages take milliseconds: what a run adds to them, a finished run again, and its report."""
     arms = 5
     for wanted in cells:

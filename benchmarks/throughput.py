@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import torch
 
 from bench.contracts import Context, SplitRequest
 from bench.describe import construct
+from bench.errors import BenchError, DataError
 from bench.frames import Frames
 from bench.plugins import names
 from bench.samples import ImageSet
+from bench.worlds.rendering.parallel import processes_for
 from benchmarks.drawn import drawn_set
 from benchmarks.measuring import Row, measured, slope
 
@@ -110,23 +114,26 @@ def _detector(name: str, px: int, batch: int, data: ImageSet, folder: Path) -> I
     yield measured("detectors", f"{name}: scoring", len(data), "images", lambda: task.score(out.directory, data))
 
 
-def rendering(px: int = 64, count: int = 4) -> Iterator[Row]:
-    """Every embedded world, both domains. Worlds that read files of somebody's own are left out."""
+def rendering(px: tuple[int, ...] = (64, 128), count: int = 32) -> Iterator[Row]:
+    """Every embedded world, both domains, in as many processes as it starts; their start is part of it, as in a run.
+
+    Worlds that read files of a user's own are left out.
+    """
     for name in names("world"):
-        for domain in ("synthetic", "real"):
-            try:
-                world = construct("world", name, {})
-                if reason := world.skip():
-                    yield Row("rendering", f"{name}, {domain}", 0, "", 0, 0, f"skipped: {reason}")
-                    continue
-                with tempfile.TemporaryDirectory() as folder:
-                    request = SplitRequest(domain, "train", count, px, 5)
-                    work = lambda w=world, r=request, f=folder: w.image_set(r, _context(Path(f) / "set"))  # noqa: E731
-                    yield measured("rendering", f"{name}, {domain}, {px} px", count, "images", work, repeats=1)
-            except Exception as error:  # an adapter without files, a renderer that is not installed
-                yield Row(
-                    "rendering", f"{name}, {domain}", 0, "", 0, 0, f"not here: {str(error).splitlines()[0][:120]}"
-                )
+        try:
+            world = construct("world", name, {})
+            if reason := world.skip():
+                raise DataError(f"skipped: {reason}")
+        except BenchError as error:  # an adapter without files, a renderer that is not installed
+            yield Row("rendering", name, 0, "", 0, 0, f"not here: {str(error).splitlines()[0][:120]}")
+            continue
+        for domain, size in product(("synthetic", "real"), px):
+            with tempfile.TemporaryDirectory() as folder:
+                request = SplitRequest(domain, "train", count, size, 5)
+                work = lambda w=world, r=request, f=folder: w.image_set(r, _context(Path(f) / "set"))  # noqa: E731
+                row = measured("rendering", f"{name}, {domain}, {size} px", count, "images", work, repeats=1)
+                clock = f"{count / row.wall:.3g} images/s on the clock"
+                yield replace(row, note=f"{processes_for(count)} processes, {clock}")
 
 
 def use_one_thread() -> None:

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def together(stage: Stage, store: Store, context: Context, ranks: int) -> Iterat
         return
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-    from bench.distributed import joined
+    from bench.distributed import PeerLostError, joined
 
     # Ranks of one stage are on one machine; without this gloo asks the network for the machine's own name.
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
@@ -51,8 +52,8 @@ def together(stage: Stage, store: Store, context: Context, ranks: int) -> Iterat
         with joined(first, rendezvous):
             yield first
     except RuntimeError as error:
-        codes = {rank: other.poll() for rank, other in enumerate(others, 1)}
-        dead = next(((rank, code) for rank, code in codes.items() if code), None)
+        # Another rank's connections close before its exit code can be read.
+        dead = first_dead(others, patience_s=5 if isinstance(error, PeerLostError) else 0)
         if dead is None:
             raise
         what = f"rank {dead[0]} of {ranks} ended with exit code {dead[1]}"
@@ -63,6 +64,21 @@ def together(stage: Stage, store: Store, context: Context, ranks: int) -> Iterat
             other.wait()
             if other.stdin is not None:
                 other.stdin.close()
+
+
+def first_dead(others: Sequence[subprocess.Popen[bytes]], patience_s: float) -> tuple[int, int] | None:
+    """The rank that ended first with an error within ``patience_s``, and its exit code; None where all go on.
+
+    Of several the one that a signal ended: the others may have failed for want of it.
+    """
+    until = time.monotonic() + patience_s
+    while True:
+        codes = {rank: code for rank, other in enumerate(others, 1) if (code := other.poll())}
+        if codes:
+            return min(codes.items(), key=lambda of: (of[1] > 0, of[0]))
+        if time.monotonic() > until:
+            return None
+        time.sleep(0.02)
 
 
 def _start(stage: Stage, store: Store, context: Context, rank: int, ranks: int, port: int) -> subprocess.Popen[bytes]:

@@ -19,6 +19,7 @@ import io
 import json
 import os
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.errors import DataError
+from bench.formats.background import Background
 from bench.formats.names import check_class_names
 from bench.picture_files import check_pixels
 from bench.reading import finite, outward_links, read_json
@@ -67,7 +69,9 @@ class ImageSetWriter:
         class_names: Collection[str],
         labels: Collection[str],
         provenance: Mapping[str, Any] | None = None,
+        background: Background | None = None,
     ) -> None:
+        """``background`` encodes and writes the files beside the caller's work; their bytes are the same."""
         unknown = set(labels) - set(LABELS)
         if unknown:
             raise DataError(f"unknown kind of label: {', '.join(sorted(unknown))} (known: {', '.join(LABELS)})")
@@ -76,13 +80,24 @@ class ImageSetWriter:
         self.class_names = tuple(class_names)
         self.labels = frozenset(labels)
         self.provenance = dict(provenance or {})
+        self.background = background
         self._files: dict[str, str] = {}
         self._images: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
         self._ids: set[str] = set()
         root.mkdir(parents=True, exist_ok=True)
 
-    def _write(self, relative: str, data: bytes) -> None:
+    def _write(self, relative: str, content: bytes | NDArray[Any]) -> None:
+        """Write bytes, or a picture as PNG; now, or in the background."""
+        self._files[relative] = ""  # its digest follows
+        if self.background is None:
+            self._put(relative, content)
+        else:
+            kept = content if isinstance(content, bytes) else content.copy()  # the caller may go on to change it
+            self.background.submit(partial(self._put, relative, kept))
+
+    def _put(self, relative: str, content: bytes | NDArray[Any]) -> None:
+        data = content if isinstance(content, bytes) else encode_png(content)
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
@@ -104,14 +119,13 @@ class ImageSetWriter:
             raise DataError(f"image id {id!r} occurs twice")
         self._ids.add(id)
         if isinstance(image, bytes):
-            data = image
-            with Image.open(io.BytesIO(data)) as opened:
+            with Image.open(io.BytesIO(image)) as opened:
                 width, height = opened.size
         else:
-            data, suffix = encode_png(image), ".png"
+            suffix = ".png"
             height, width = image.shape[:2]
         file = f"images/{id}{suffix}"
-        self._write(file, data)
+        self._write(file, image)
         number = len(self._images) + 1
         entry: dict[str, Any] = {
             "id": number, "file_name": file, "width": width, "height": height,
@@ -126,18 +140,18 @@ class ImageSetWriter:
     def _write_maps(self, id: str, labels: Labels) -> None:
         if "instances" in self.labels:
             instances = _present(labels.instances, id, "instances").astype(np.uint16)
-            self._write(f"instances/{id}.png", encode_png(instances))
+            self._write(f"instances/{id}.png", instances)
         if "foreground" in self.labels:
             mask = _present(labels.foreground, id, "foreground").astype(np.uint8) * np.uint8(255)
-            self._write(f"foreground/{id}.png", encode_png(mask))
+            self._write(f"foreground/{id}.png", mask)
         if "depth" in self.labels:
             metres = _present(labels.depth, id, "depth")
             if not np.isfinite(metres).all():
                 raise DataError(f"image {id!r}: depth is NaN or infinite somewhere; write 0 where it is unknown")
             depth = np.clip(np.rint(metres * 1000), 0, 65535).astype(np.uint16)
-            self._write(f"depth/{id}.png", encode_png(depth))
+            self._write(f"depth/{id}.png", depth)
         if "semantic" in self.labels:
-            self._write(f"semantic/{id}.png", encode_png(_present(labels.semantic, id, "semantic").astype(np.uint8)))
+            self._write(f"semantic/{id}.png", _present(labels.semantic, id, "semantic").astype(np.uint8))
 
     def _annotate(self, number: int, labels: Labels) -> None:
         if "boxes" not in self.labels:
@@ -163,7 +177,7 @@ class ImageSetWriter:
     def add_background(self, image: NDArray[np.uint8]) -> None:
         """Add one empty-scene template, (H, W, 3) uint8."""
         number = sum(name.startswith("backgrounds/") for name in self._files)
-        self._write(f"backgrounds/{number:02d}.png", encode_png(image))
+        self._write(f"backgrounds/{number:02d}.png", image)
 
     def close(self) -> None:
         """Write annotations and manifest; raises `DataError` when the set is empty."""
@@ -175,7 +189,9 @@ class ImageSetWriter:
             "annotations": self._annotations,
             "categories": [{"id": i + 1, "name": name} for i, name in enumerate(self.class_names)],
         }
-        self._write("annotations.json", json.dumps(coco, separators=(",", ":")).encode())
+        self._put("annotations.json", json.dumps(coco, separators=(",", ":")).encode())
+        if self.background is not None:
+            self.background.finish()
         manifest = {
             "layout": LAYOUT, "domain": self.domain, "kind": self.kind, "classes": list(self.class_names),
             "labels": sorted(self.labels), "count": len(self._images), "provenance": self.provenance,

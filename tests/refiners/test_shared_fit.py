@@ -21,6 +21,7 @@ import torch
 from bench.contracts import Context
 from bench.distributed import gathered, mean, noise_like, part
 from bench.engines.execution import execute
+from bench.engines.ranks import first_dead
 from bench.errors import UsageError
 from bench.graph import Plan, Stage
 from bench.plugins import find
@@ -104,6 +105,20 @@ def test_when_one_rank_dies_the_stage_fails_in_one_line_and_none_is_left(
     outcome = execute(stage, store, device="cpu", progress=kill, ranks=2)
     assert len(killed) == 1 and not children()
     assert outcome.reason == "rank 1 of 2 ended with exit code -9; run again to go on from the checkpoint"
+
+
+def test_a_rank_whose_exit_code_comes_late_is_found_and_a_killed_one_before_those_that_missed_it() -> None:
+    def ending(code: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", f"import os, sys, time; {code}"])
+
+    late = [ending("time.sleep(0.5); sys.exit(3)"), ending("time.sleep(60)")]
+    assert first_dead(late, patience_s=0) is None
+    assert first_dead(late, patience_s=60) == (1, 3)
+    late[1].kill()
+    both = [ending("sys.exit(1)"), late[1]]
+    for process in both:
+        process.wait()
+    assert first_dead(both, patience_s=0) == (2, -signal.SIGKILL)
 
 
 def children() -> list[int]:
