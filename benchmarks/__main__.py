@@ -17,6 +17,7 @@ ALL: dict[str, Callable[[], Iterator[Row]]] = {
     "runs": harness.runs,
     "loading": throughput.loading,
     "refining": throughput.refining,
+    "writing": throughput.writing,
     "detectors": throughput.detectors,
     "rendering": throughput.rendering,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ import torch
 from bench.contracts import Context, SplitRequest
 from bench.describe import construct
 from bench.errors import BenchError, DataError
+from bench.formats.background import Background
+from bench.formats.layout import ImageSetWriter
 from bench.frames import Frames
 from bench.plugins import names
 from bench.samples import ImageSet
+from bench.stages import REFINE_BATCH
 from bench.worlds.rendering.parallel import processes_for
 from benchmarks.drawn import drawn_set
 from benchmarks.measuring import Row, measured, slope
@@ -85,6 +89,34 @@ def _fitted(name: str, synthetic: ImageSet, real: ImageSet, folder: Path) -> Any
     if refiner.trained:
         refiner.fit(synthetic, real.unlabelled(), _context(folder / "fit"))
     return refiner
+
+
+def writing(px: tuple[int, ...] = (64, 128, 256), count: int = 64, turns: int = 5) -> Iterator[Row]:
+    """Refining and writing a set, its files encoded at once and in the background: the clock, with a core to spare."""
+    for name, size in product(("color-transfer", "cyclegan"), px):
+        with tempfile.TemporaryDirectory() as folder:
+            synthetic, real = (drawn_set(Path(folder), domain, count, size) for domain in ("synthetic", "real"))
+            refiner = _fitted(name, synthetic, real, Path(folder))
+            found: dict[str, list[Row]] = {"at once": [], "in the background": []}
+            for turn, how in product(range(turns), found):
+                work = partial(_write, refiner, synthetic, Path(folder) / f"{how} {turn}", how != "at once")
+                found[how].append(measured("writing", f"{name}, {size} px, {how}", count, "images", work, 1))
+            for rows in found.values():
+                row = sorted(rows, key=lambda row: row.wall)[turns // 2]
+                yield replace(row, note=f"{1000 * row.wall / count:.1f} ms an image on the clock")
+
+
+def _write(refiner: Any, synthetic: ImageSet, folder: Path, later: bool) -> None:
+    with Background(1) as background:
+        writer = ImageSetWriter(
+            folder, domain="refined", kind="rendered", class_names=synthetic.class_names, labels=synthetic.has,
+            background=background if later else None,
+        )  # fmt: skip
+        for start in range(0, len(synthetic), REFINE_BATCH):
+            samples = [synthetic[index] for index in range(start, start + REFINE_BATCH)]
+            for sample, image in zip(samples, refiner.refine(samples, _context(folder)), strict=True):
+                writer.add(sample.id, image, sample.labels)
+        writer.close()
 
 
 def detectors(px: int = 128, batch: int = 8, count: int = 32) -> Iterator[Row]:
