@@ -18,7 +18,7 @@ from bench.worlds.courtyard.course import Course
 from bench.worlds.courtyard.flight import Pose, frames, node_pose
 from bench.worlds.courtyard.lattice import nodes
 from bench.worlds.courtyard.obstacles import CLASSES
-from bench.worlds.courtyard.views import course, render_real, render_synthetic
+from bench.worlds.courtyard.views import course, known, render_real, render_synthetic
 from bench.worlds.rendering.world import RenderedWorld, Shot
 
 
@@ -132,10 +132,11 @@ class Flight(RenderedWorld):
     def sample(self, view: View, size: int) -> tuple[U8 | bytes, Labels]:
         """A view and its labels: (size, size, 3) uint8 if synthetic, JPEG bytes if real."""
         image: U8 | bytes
-        if view.course.domain == "synthetic":
-            image, labels = render_synthetic(view.course, view.pose, size)
+        seen = known(view.course)
+        if seen.domain == "synthetic":
+            image, labels = render_synthetic(seen, view.pose, size)
         else:
-            image, labels = render_real(view.course, view.pose, size, self.config.samples_per_pixel, view.seed)
+            image, labels = render_real(seen, view.pose, size, self.config.samples_per_pixel, view.seed)
         if view.node is None:
             return image, labels
         node = np.array(view.node, np.float32)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,10 @@ class Course:
     number: int
     length: float
     density: float
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it is drawn from: what it has built would be sent to other processes with every view."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def seed(self, *axes: str | int) -> int:
         """A seed for one random thing in this course."""

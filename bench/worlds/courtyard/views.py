@@ -32,6 +32,12 @@ def course(place: int, domain: Domain, split: str, number: int, length: float, d
     return Course(place, domain, split, number, length, density)
 
 
+@lru_cache(maxsize=4)
+def known(seen: Course) -> Course:
+    """The first of equal courses, so that what it has built serves those that come from another process too."""
+    return seen
+
+
 @lru_cache(maxsize=1)
 def _tracer(seen: Course) -> Tracer:
     sun, sky = seen.light

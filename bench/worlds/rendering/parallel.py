@@ -5,29 +5,43 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Drawn = TypeVar("Drawn")
 
-WORTH_A_PROCESS = 16
-"""A process takes a second or two to start; with fewer pictures than this for each, it does not pay."""
+START_SECONDS = 4.0
+"""A process takes about so long until its first picture: it imports, builds materials, and fills its caches."""
 MOST = 16
+MOST_TOGETHER = 16
+"""So many pictures of one scene are drawn by one process in a row; a scene with more is built by several."""
 
 
-def processes_for(count: int) -> int:
-    """How many processes draw ``count`` slow pictures here: at most one a core that this process may use, and 16."""
+def processes_for(count: int, seconds_each: float) -> int:
+    """How many processes draw ``count`` pictures of so many seconds each: one where more would not pay for their start.
+
+    At most one a core that this process may use, and 16.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, MOST, count // WORTH_A_PROCESS))
+    return max(1, min(cores, MOST, int(count * seconds_each / (2 * START_SECONDS))))
 
 
-def in_order(draw: Callable[[Item], Drawn], items: Sequence[Item], processes: int) -> Iterator[Drawn]:
+def in_order(
+    draw: Callable[[Item], Drawn], items: Sequence[Item], processes: int, scenes: Sequence[object] | None = None
+) -> Iterator[Drawn]:
     """``draw(item)`` for each item, in the order of ``items``; with one process, drawn here.
 
-    ``draw`` and the items must be picklable. What ``draw`` raises is raised here. A process whose parent is gone ends
-    after the picture at hand: it hears so from its own pipe.
+    ``draw`` and the items must be picklable. What ``draw`` raises is raised here, where the item's turn is. A process
+    whose parent is gone ends after the picture at hand: it hears so from its own pipe.
+
+    Args:
+        draw: called in one of the processes.
+        items: what it is called with.
+        processes: how many.
+        scenes: one for each item; neighbours of one scene go to one process, which need then build it once.
 
     Raises:
         RuntimeError: a process died (killed for memory, say).
@@ -37,19 +51,41 @@ def in_order(draw: Callable[[Item], Drawn], items: Sequence[Item], processes: in
         return
     context = multiprocessing.get_context("spawn")
     helpers = [_Helper(context, draw) for _ in range(processes)]
+    chunks = iter(_chunks(len(items), scenes))
+    answers: dict[int, tuple[Any, Exception | None]] = {}
+    asked = wanted = 0
     try:
-        # Item i is helper (i mod n)'s: answers are then read in order without a queue, and each helper has one
-        # picture at hand and one waiting, so that it never idles while a slower neighbour is waited for.
-        for index, item in enumerate(items[: 2 * processes]):
-            helpers[index % processes].ask(item)
-        for index in range(len(items)):
-            drawn = helpers[index % processes].answer()
-            if index + 2 * processes < len(items):
-                helpers[index % processes].ask(items[index + 2 * processes])
-            yield drawn
+        while wanted < len(items):
+            # Each helper has one chunk at hand and one waiting, so that it never idles; and none runs far ahead of the
+            # picture that is wanted next, so that few pictures are held here.
+            for helper in sorted(helpers, key=lambda helper: len(helper.expected)):
+                ahead = asked - wanted < 2 * processes * MOST_TOGETHER
+                if ahead and helper.chunks_left < 2 and (chunk := next(chunks, None)) is not None:
+                    asked = chunk.stop
+                    helper.ask(chunk, items)
+            for pipe in wait([helper.pipe for helper in helpers if helper.expected]):
+                helper = next(helper for helper in helpers if helper.pipe is pipe)
+                index, answer = helper.answer()
+                answers[index] = answer
+            while wanted in answers:
+                drawn, error = answers.pop(wanted)
+                if error is not None:
+                    raise error
+                wanted += 1
+                yield drawn
     finally:
         for helper in helpers:
             helper.end()
+
+
+def _chunks(count: int, scenes: Sequence[object] | None) -> Iterator[range]:
+    """Neighbours that belong together, at most `MOST_TOGETHER` of them; without scenes, one by one."""
+    start = 0
+    for index in range(1, count + 1):
+        full = index - start == MOST_TOGETHER
+        if full or index == count or scenes is None or scenes[index] != scenes[start]:
+            yield range(start, index)
+            start = index
 
 
 class _Helper:
@@ -59,20 +95,33 @@ class _Helper:
         self.process.start()
         theirs.close()
 
-    def ask(self, item: Any) -> None:
+        self.expected: deque[int] = deque()
+        self._ends: deque[int] = deque()
+
+    @property
+    def chunks_left(self) -> int:
+        """How many chunks it has not finished."""
+        return len(self._ends)
+
+    def ask(self, chunk: range, items: Sequence[Any]) -> None:
+        """Have a chunk drawn."""
+        self.expected.extend(chunk)
+        self._ends.append(chunk[-1])
         try:
-            self.pipe.send(item)
+            self.pipe.send([items[index] for index in chunk])
         except OSError:
             raise self._death() from None
 
-    def answer(self) -> Any:
+    def answer(self) -> tuple[int, tuple[Any, Exception | None]]:
+        """The next picture or error, with the number of its item."""
         try:
-            drawn, error = self.pipe.recv()
+            answer = self.pipe.recv()
         except (EOFError, OSError):
             raise self._death() from None
-        if error is not None:
-            raise error
-        return drawn
+        index = self.expected.popleft()
+        if index == self._ends[0]:
+            self._ends.popleft()
+        return index, answer
 
     def _death(self) -> RuntimeError:
         self.process.join()
@@ -85,16 +134,16 @@ class _Helper:
 
 
 def _draw_all(pipe: Connection, draw: Callable[[Any], Any]) -> None:
-    """A helper's life: an item in, a picture or an exception out, until the other end of the pipe is closed."""
+    """A helper's life: items in, a picture or an exception out for each, until the other end of the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         try:
-            item = pipe.recv()
-            answer: tuple[Any, Exception | None]
-            try:
-                answer = (draw(item), None)
-            except Exception as error:  # raised again where the picture was asked for
-                answer = (None, error)
-            pipe.send(answer)
+            for item in pipe.recv():
+                answer: tuple[Any, Exception | None]
+                try:
+                    answer = (draw(item), None)
+                except Exception as error:  # raised again where the picture was asked for
+                    answer = (None, error)
+                pipe.send(answer)
         except (EOFError, OSError):
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,6 +14,9 @@ from bench.formats.layout import ImageSetWriter
 from bench.samples import U8, Labels, RealKind
 from bench.worlds.rendering import pathtrace
 from bench.worlds.rendering.parallel import in_order, processes_for
+
+TIMED = 4
+"""So many pictures are drawn first, to see whether the others are worth more processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,26 @@ class RenderedWorld(World):
             done += 1
             context.progress(Progress(done, total, images_per_second=done / max(time.monotonic() - begun, 1e-9)))
 
-        drawn = in_order(draw, [shot.item for shot in shots], processes_for(len(shots)))
-        for shot, (image, labels) in zip(shots, drawn, strict=True):
+        for shot, (image, labels) in zip(shots, _drawn(draw, shots), strict=True):
             writer.add(shot.id, image, labels, group=shot.group, suffix=".jpg")
             count()
         for background in backgrounds:
             writer.add_background(background())
             count()
         writer.close()
+
+
+def _drawn(
+    draw: Callable[[Any], tuple[U8 | bytes, Labels]], shots: Sequence[Shot]
+) -> Iterator[tuple[U8 | bytes, Labels]]:
+    seconds = []
+    for shot in shots[:TIMED]:
+        begun = time.monotonic()
+        drawn = draw(shot.item)
+        seconds.append(time.monotonic() - begun)
+        yield drawn
+    rest = shots[TIMED:]
+    if rest:
+        # The first picture loads what the others use, so the quickest tells more than the mean.
+        processes = processes_for(len(rest), min(seconds))
+        yield from in_order(draw, [shot.item for shot in rest], processes, [shot.group for shot in rest])
