@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
 from types import TracebackType
 from typing import Any
 
@@ -57,7 +57,10 @@ class Console:
         self.spoken = self.started
         self.running: dict[str, tuple[str, Progress | None, float]] = {}
         self._left = {stage.key: family(stage.spec) for stage in missing}
-        self._took: dict[str, list[float]] = {}
+        # Sums, because a run of thousands of stages asks for the time left thousands of times.
+        self._left_foreseen = sum(self.estimate.get(key, 0.0) for key in self._left)
+        self._left_unforeseen = Counter(of for key, of in self._left.items() if key not in self.estimate)
+        self._took: dict[str, tuple[float, int]] = {}
         self._foreseen = self._measured = 0.0
         self._view: Any = None
         self.on_score = on_score
@@ -86,26 +89,23 @@ class Console:
 
     def time_left(self) -> float:
         """Expected seconds to the end; NaN while too little is known of what is left."""
-        now, known, unknown = time.monotonic(), 0.0, 0
         # Estimates come from other days and machines: what they foresaw of this run so far says how far off they are.
         scale = self._measured / self._foreseen if self._foreseen > TRUSTED_SECONDS else 1.0
-        for key, of in self._left.items():
-            if key in self.estimate:
-                seconds = self.estimate[key] * scale
-            elif of in self._took:
-                seconds = fmean(self._took[of])
-            else:
-                unknown += 1
-                continue
-            begun = self.running[key][2] if key in self.running else now
-            known += max(seconds - (now - begun), 0.0)
+        means = {of: seconds / count for of, (seconds, count) in self._took.items()}
+        known = self._left_foreseen * scale
+        known += sum(count * means[of] for of, count in self._left_unforeseen.items() if of in means)
+        unknown = sum(count for of, count in self._left_unforeseen.items() if of not in means)
+        now = time.monotonic()
+        for key in self._left.keys() & self.running.keys():  # what is done of these is not left
+            seconds = self.estimate[key] * scale if key in self.estimate else means.get(self._left[key], 0.0)
+            known -= min(now - self.running[key][2], seconds)
         if unknown:
-            took = [seconds for each in self._took.values() for seconds in each]
             # The first stages render and fit, and say little about the many short ones after them.
-            if self.done < max(1, self.total / 10) or not took:
+            if self.done < max(1, self.total / 10) or not self._took:
                 return math.nan
-            known += unknown * fmean(took)
-        return known / self.workers
+            seconds, count = (sum(each) for each in zip(*self._took.values(), strict=True))
+            known += unknown * seconds / count
+        return max(known, 0.0) / self.workers
 
     def _left_text(self) -> str:
         left = self.time_left()
@@ -141,9 +141,14 @@ class Console:
             self.say(f"damaged: {outcome.reason}")
             return
         self.done += 1
-        of = self._left.pop(key, "")
+        of = self._left.pop(key, None)
+        if of is not None and key in self.estimate:
+            self._left_foreseen -= self.estimate[key]
+        elif of is not None:
+            self._left_unforeseen[of] -= 1
         if outcome.status == "done":
-            self._took.setdefault(of, []).append(outcome.seconds)
+            seconds, count = self._took.get(of or "", (0.0, 0))
+            self._took[of or ""] = seconds + outcome.seconds, count + 1
             if key in self.estimate:
                 self._foreseen += self.estimate[key]
                 self._measured += outcome.seconds

@@ -117,13 +117,19 @@ def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) ->
 def _compute(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict[str, str]:
     from bench.console import Console
     from bench.estimates import estimate
+    from bench.seldom import Seldom
 
     missing = [stage for key, stage in plan.stages.items() if not store.has(key)]
     expected = {key: seconds for key, (seconds, _) in estimate(plan, missing, store.history()).items()}
-    on_score = partial(_write_rows, plan, store, out)
-    with engine(args) as chosen, Console(missing, chosen.workers, expected, on_score=on_score) as console:
+    rows = Seldom(partial(_write_rows, plan, store, out))
+    with engine(args) as chosen, Console(missing, chosen.workers, expected, on_score=rows) as console:
         console.say(f"{len(missing)} of {len(plan.stages)} stages to make on {chosen.words}; results in {out}")
-        failures = chosen.run(plan, store, listen=console, keep_going=args.keep_going, retry_failed=args.retry_failed)
+        try:
+            failures = chosen.run(
+                plan, store, listen=console, keep_going=args.keep_going, retry_failed=args.retry_failed
+            )
+        finally:
+            rows.last()
     if args.traceback:
         for text in failures.tracebacks.values():
             print(text, file=sys.stderr)

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -22,6 +22,7 @@ from bench import plugins
 from bench.contracts import Progress
 from bench.engines.execution import PROGRESS_SECONDS, Outcome, execute, thinned
 from bench.engines.sharing import Elsewhere
+from bench.engines.waiting import Waiting
 from bench.graph import Plan, Stage
 from bench.store import Store
 
@@ -136,7 +137,7 @@ class Scheduler:
         self.plan, self.store, self.device, self.listen = plan, store, device, listen
         self.keep_going, self.retry_failed, self.ranks = keep_going, retry_failed, ranks
         self.failures = Failures()
-        self.waiting: dict[str, Stage] = {}
+        self.waiting = Waiting(plan.stages)
         self.elsewhere = Elsewhere(store)
         self.damaged: Counter[str] = Counter()
         self.stopped = False
@@ -151,12 +152,11 @@ class Scheduler:
             while self.waiting or any(worker.stage for worker in workers):
                 idle = [worker for worker in workers if worker.stage is None]
                 waits = shared = False
-                for stage in self.ready(worker.stage for worker in workers):
+                for stage in self.waiting.ready():
                     if not idle and len(workers) >= count:
                         break
                     if self.store.has(stage.key):
                         shared = True
-                        del self.waiting[stage.key]
                         self.end(stage, Outcome("shared"))
                         continue
                     if self.elsewhere.holds(stage.key):
@@ -174,8 +174,6 @@ class Scheduler:
                 for worker in self._woken(busy):
                     self._hear(worker, workers)
                 if self.stopped:
-                    # Gives the reason to whatever rests on the failed stage.
-                    self.ready(worker.stage for worker in workers)
                     break
         finally:
             self._stop(workers)
@@ -183,24 +181,23 @@ class Scheduler:
 
     def begin(self) -> bool:
         """Find what is to be made; False where nothing is."""
-        for stage in self._needed():
-            self.waiting[stage.key] = stage
+        self.waiting.add(self._needed())
         self._known_failures()
         return bool(self.waiting)
 
     def _known_failures(self) -> None:
         """Fail at once what diverged before, or forget that it did."""
-        for stage in list(self.waiting.values()):
-            reason = self.store.failure(stage.key)
+        for key in self.waiting:
+            reason = self.store.failure(key)
             if reason and self.retry_failed:
-                self.store.forget_failure(stage.key)
-            elif reason:
-                self.end(stage, Outcome("failed", reason=f"{reason} (in an earlier run; --retry-failed tries again)"))
-                self.waiting.pop(stage.key, None)
+                self.store.forget_failure(key)
+            elif reason and key in self.waiting:
+                text = f"{reason} (in an earlier run; --retry-failed tries again)"
+                self.end(self.plan.stages[key], Outcome("failed", reason=text))
 
-    def _needed(self) -> Iterator[Stage]:
-        """Stages whose artifacts are missing and that something missing rests on, or that are results themselves."""
-        missing: dict[str, Stage] = {}
+    def _needed(self) -> list[str]:
+        """Keys of stages whose artifacts are missing, and that are results or that something missing rests on."""
+        missing: set[str] = set()
         wanted = {cell.score_key for cell in self.plan.cells if cell.score_key}
         wanted |= {cell.train_key for cell in self.plan.cells if cell.train_key}
         wanted |= {key for one in self.plan.quality for key in one.keys}
@@ -209,26 +206,10 @@ class Scheduler:
         if not self.plan.cells:
             wanted = set(self.plan.stages)
         for key in reversed(list(self.plan.stages)):
-            stage = self.plan.stages[key]
             if key in wanted and not self.store.has(key):
-                missing[key] = stage
-                wanted |= set(stage.inputs.values())
-        return iter([stage for key, stage in self.plan.stages.items() if key in missing])
-
-    def ready(self, at_work: Iterable[Stage | None]) -> list[Stage]:
-        """Waiting stages whose inputs are there, in the plan's order; long ones (fits) before short ones."""
-        running = {stage.key for stage in at_work if stage}
-        ready = []
-        for stage in list(self.waiting.values()):
-            blocked = next((key for key in stage.inputs.values() if key in self.failures.reasons), None)
-            if blocked is not None:
-                cause = self.failures.reasons[blocked]
-                label = self.plan.stages[blocked].label
-                self._fail(stage, cause if cause.startswith("rests on ") else f"rests on '{label}': {cause}")
-            elif not any(key in self.waiting or key in running for key in stage.inputs.values()):
-                ready.append(stage)
-        order = {"fit": 0, "render": 0, "refine": 1, "score": 2, "predict": 3, "train": 4, "realism": 5}
-        return sorted(ready, key=lambda stage: order[stage.kind])
+                missing.add(key)
+                wanted |= set(self.plan.stages[key].inputs.values())
+        return [key for key in self.plan.stages if key in missing]
 
     def _start(self, context: Any, workers: list[_Worker]) -> _Worker:
         ours, theirs = context.Pipe()
@@ -249,7 +230,7 @@ class Scheduler:
         return worker
 
     def _assign(self, worker: _Worker, stage: Stage) -> None:
-        del self.waiting[stage.key]
+        self.waiting.begin(stage.key)
         worker.stage = stage
         self.listen(Event(stage, "started"))
         # A worker that died while idle is noticed by its sentinel, like one that dies at work.
@@ -281,23 +262,32 @@ class Scheduler:
     def end(self, stage: Stage, outcome: Outcome) -> None:
         """Take note of how a stage ended, and tell the listener."""
         if outcome.status == "busy":
-            self.waiting[stage.key] = stage
+            self.waiting.add([stage.key])
         elif outcome.status == "damaged" and self._may_be_made_again(outcome.damaged):
-            again = {*self.waiting, stage.key, *self._missing_above(outcome.damaged)}
-            self.waiting = {key: waiting for key, waiting in self.plan.stages.items() if key in again}
+            above = self._missing_above(outcome.damaged)
+            self._make_again([stage.key, *(key for key in above if not self.waiting.at_work(key))])
         elif outcome.status in ("failed", "damaged"):
-            self.failures.reasons[stage.key] = outcome.reason
             self.failures.tracebacks[stage.key] = outcome.traceback
             if outcome.fatal:
-                for rest in list(self.waiting.values()):
-                    self._fail(rest, outcome.reason)
+                for key in self.waiting:
+                    self._fail(self.plan.stages[key], outcome.reason)
             elif not self.keep_going:
                 self.stopped = True
+            self._fail(stage, outcome.reason)
+        else:
+            self.waiting.end(stage.key)
         self.listen(Event(stage, "ended", outcome=outcome))
 
     def _may_be_made_again(self, key: str) -> bool:
         self.damaged[key] += 1
         return key in self.plan.stages and self.damaged[key] <= MOST_DAMAGED
+
+    def _make_again(self, keys: list[str]) -> None:
+        self.waiting.add(keys)
+        for key in keys:
+            failed = [above for above in self.plan.stages[key].inputs.values() if above in self.failures.reasons]
+            if failed:
+                self._fail(self.plan.stages[key], self._because_of(failed[0]))
 
     def _missing_above(self, key: str) -> set[str]:
         """A key and every stage above it whose artifact is not in the store."""
@@ -310,8 +300,17 @@ class Scheduler:
         return found
 
     def _fail(self, stage: Stage, reason: str) -> None:
-        self.waiting.pop(stage.key, None)
+        """Neither the stage nor what rests on it will be made."""
         self.failures.reasons[stage.key] = reason
+        resting = self.waiting.resting_on(stage.key)
+        self.waiting.end(stage.key)
+        for below in resting:
+            if below.key in self.waiting:  # it may rest on the stage in another way too
+                self._fail(below, self._because_of(stage.key))
+
+    def _because_of(self, key: str) -> str:
+        cause = self.failures.reasons[key]
+        return cause if cause.startswith("rests on ") else f"rests on '{self.plan.stages[key].label}': {cause}"
 
     def _stop(self, workers: list[_Worker]) -> None:
         for worker in workers:

@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -180,8 +181,6 @@ class _OnCluster(Scheduler):
                     if not self.tasks:
                         break
                     self._listen()
-                if self.stopped:
-                    self.ready(task.stage for task in self.tasks)  # gives the reason to what rests on the failed stage
             finally:
                 for task in self.tasks:
                     with contextlib.suppress(Exception):
@@ -197,8 +196,8 @@ class _OnCluster(Scheduler):
             if now - self._possible > self.patience or not (self._slots or self.patience):
                 return self._give_up()
         room = (workers or 2 * max(self._slots, 1)) - len(self.tasks)
-        for stage in self.ready(task.stage for task in self.tasks)[: max(room, 0)]:
-            del self.waiting[stage.key]
+        for stage in islice(self.waiting.ready(), max(room, 0)):
+            self.waiting.begin(stage.key)
             wanted = self.needs.resources(stage.kind, self.device, self.ranks if stage.run.get("shares") else 1)
             device = self.device if stage.kind in ON_DEVICE else "cpu"
             # Lost stages are given out again here and not by Ray, so that the console and the count of lives know.
@@ -215,8 +214,8 @@ class _OnCluster(Scheduler):
             self.ray.cancel(task.messages, force=True)
             self.end(task.stage, Outcome("failed", reason=reason, fatal=True))
         self.tasks = []
-        for stage in list(self.waiting.values()):
-            self._fail(stage, reason)
+        for key in self.waiting:
+            self._fail(self.plan.stages[key], reason)
 
     def _listen(self) -> None:
         by_messages = {task.messages: task for task in self.tasks}
@@ -261,7 +260,7 @@ class _OnCluster(Scheduler):
         if count >= LIVES:
             text = f"{why}, {count} times in a row; run again to go on from its checkpoint"
             return self.end(task.stage, Outcome("failed", reason=text))
-        self.waiting[task.stage.key] = task.stage
+        self.waiting.add([task.stage.key])
         return self.listen(Event(task.stage, "lost", outcome=Outcome("failed", reason=f"{why}; it goes on elsewhere")))
 
 

@@ -164,7 +164,8 @@ def test_an_artifact_that_is_damaged_each_time_ends_as_a_failed_stage(
     for _ in range(MOST_DAMAGED):
         engine.end(stage, Outcome("damaged", reason="wrong", damaged=above))
         assert set(engine.waiting) >= {stage.key, above}
-        engine.waiting.clear()
+        for key in engine.waiting:
+            engine.waiting.end(key)
     engine.end(stage, Outcome("damaged", reason="wrong", damaged=above))
     assert not engine.waiting and engine.failures.reasons == {stage.key: "wrong"}
 
