@@ -193,8 +193,11 @@ def test_a_holder_that_slept_commits_nothing_over_the_one_that_took_over(
         )  # fmt: skip
         sleeper.start()
         assert asleep.wait(60)
-    there = list((store.root / "work").glob("*/out/images/*"))
-    assert 0 < len(there) < 40
+    until = time.monotonic() + 60
+    while not (there := list((store.root / "work").glob("*/out/images/*"))):  # written in the background
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert len(there) < 40
     assert execute(stage, store, device="cpu", progress=lambda _: None, wait_seconds=0.02).status == "done"
     files = store.meta(stage.key)["files"]
     wake.set()
