@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-MOST_WAITING = 64
-"""So many pictures wait at most; then whoever makes them waits too, and memory stays bounded."""
+MOST_WAITING = 16
+"""So many files wait at most; then whoever makes them waits too, and memory stays bounded."""
 
 
 class Background:

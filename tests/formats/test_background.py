@@ -14,6 +14,8 @@ from bench.formats.background import MOST_WAITING, Background
 from bench.formats.layout import ImageSetWriter, open_image_set
 from bench.samples import Labels
 
+COUNT = 40
+
 
 def write(root: Path, background: Background | None) -> None:
     random = np.random.default_rng(1)
@@ -22,7 +24,7 @@ def write(root: Path, background: Background | None) -> None:
         labels=["depth", "semantic", "instances", "foreground"], background=background,
     )  # fmt: skip
     image = np.zeros((12, 16, 3), np.uint8)
-    for number in range(2 * MOST_WAITING):
+    for number in range(COUNT):
         image[:] = random.integers(0, 255, image.shape, np.uint8)  # the same memory again, as a refiner may do
         mask = random.random((12, 16)) < 0.5
         labels = Labels(
@@ -43,8 +45,8 @@ def test_the_folder_is_the_same_byte_for_byte(tmp_path: Path) -> None:
         name: {file.relative_to(tmp_path / name): file.read_bytes() for file in (tmp_path / name).rglob("*.*")}
         for name in ("now", "later")
     }
-    assert found["now"] == found["later"] and len(found["now"]) == 2 * MOST_WAITING * 5 + 4
-    assert len(open_image_set(tmp_path / "later")) == 2 * MOST_WAITING
+    assert found["now"] == found["later"] and len(found["now"]) == COUNT * 5 + 4
+    assert len(open_image_set(tmp_path / "later")) == COUNT
 
 
 def test_a_full_disk_is_heard_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
