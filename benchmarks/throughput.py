@@ -22,7 +22,6 @@ from bench.frames import Frames
 from bench.plugins import names
 from bench.samples import ImageSet
 from bench.stages import REFINE_BATCH
-from bench.worlds.rendering.parallel import processes_for
 from benchmarks.drawn import drawn_set
 from benchmarks.measuring import Row, measured, slope
 
@@ -147,7 +146,7 @@ def _detector(name: str, px: int, batch: int, data: ImageSet, folder: Path) -> I
 
 
 def rendering(px: tuple[int, ...] = (64, 128), count: int = 32) -> Iterator[Row]:
-    """Every embedded world, both domains, in as many processes as it starts; their start is part of it, as in a run.
+    """Every embedded world, both domains, in as many processes as pay; their start is part of it, as in a run.
 
     Worlds that read files of a user's own are left out.
     """
@@ -164,8 +163,7 @@ def rendering(px: tuple[int, ...] = (64, 128), count: int = 32) -> Iterator[Row]
                 request = SplitRequest(domain, "train", count, size, 5)
                 work = lambda w=world, r=request, f=folder: w.image_set(r, _context(Path(f) / "set"))  # noqa: E731
                 row = measured("rendering", f"{name}, {domain}, {size} px", count, "images", work, repeats=1)
-                clock = f"{count / row.wall:.3g} images/s on the clock"
-                yield replace(row, note=f"{processes_for(count)} processes, {clock}")
+                yield replace(row, note=f"{count / row.wall:.3g} images/s on the clock")
 
 
 def use_one_thread() -> None:
