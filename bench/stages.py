@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,8 @@ def _refine(stage: Stage, store: Store, context: Context) -> dict[str, Any]:
         raise DataError(f"refiner '{refiner.name}': its files changed after the run was planned; run again")
     refiner.prepare(synthetic, context)
     total = len(synthetic) * refiner.copies
-    with Background(ENCODERS if context.device.startswith("cuda") else 1) as background:
+    # On a CPU every core has a worker by default, and handing files over costs more than it gains.
+    with Background(ENCODERS) if context.device.startswith("cuda") else nullcontext() as background:
         writer = ImageSetWriter(
             context.directory,
             domain="refined",
