@@ -5,14 +5,22 @@ from __future__ import annotations
 import errno
 import threading
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench import stages
+from bench.contracts import Context
+from bench.engines.execution import execute
 from bench.formats.background import MOST_WAITING, Background
 from bench.formats.layout import ImageSetWriter, open_image_set
+from bench.graph import Plan
 from bench.samples import Labels
+from bench.stages import run_stage
+from bench.store import Store
 
 COUNT = 40
 
@@ -87,3 +95,22 @@ def test_no_more_than_so_many_wait() -> None:
         background.submit(lambda: None)
         assert time.monotonic() - begin > 0.2, "one more has to wait until the first is done"
         background.finish()
+
+
+def test_a_refine_stage_leaves_the_same_files(
+    toy_plan: Callable[..., Plan], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As beside a GPU, where files are written in the background."""
+    plan = toy_plan("replicates=1", "counts.synthetic_train=40")
+    for stage in plan.stages.values():
+        if stage.kind in ("render", "fit"):
+            assert execute(stage, store, device="cpu", progress=lambda _: None).status == "done"
+    stage = next(stage for stage in plan.stages.values() if stage.label == "refine with toy-brighten #0")
+    found = []
+    for how in (nullcontext, lambda: Background(2)):
+        monkeypatch.setattr(stages, "nullcontext", how)
+        folder = tmp_path / f"refined{len(found)}"
+        folder.mkdir()
+        run_stage(stage, store, Context(seed=stage.spec["seed"], directory=folder))
+        found.append({file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()})
+    assert found[0] == found[1] and len(found[0]) > 40
