@@ -94,7 +94,6 @@ class _Helper:
         self.process = context.Process(target=_draw_all, args=(theirs, draw), daemon=True)
         self.process.start()
         theirs.close()
-
         self.expected: deque[int] = deque()
         self._ends: deque[int] = deque()
 
