@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 Drawn = TypeVar("Drawn")
 
 START_SECONDS = 4.0
-"""What a process is taken to cost. Its first picture comes after a second or two, but other stages may want the cores."""
+"""What a process is taken to cost: its first picture comes after one or two, but other stages may want the cores."""
 MOST = 16
 MOST_TOGETHER = 16
 """So many pictures of one scene are drawn by one process in a row; a scene with more is built by several."""
