@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from bench.store import Store
 from bench.suite import load_suite
 from benchmarks.measuring import ROOT, Row, command, measured, slope
 
@@ -68,9 +68,9 @@ def runs(cells: tuple[int, ...] = (10, 1000)) -> Iterator[Row]:
             count, workers = replicates * arms, 1 if wanted <= MOST_BY_ONE else 2
             run = ("-m", "bench", "run", *options, "--device", "cpu", "--workers", str(workers))
             first = measured("runs", "run", count, "cells", lambda r=run: command(*r), repeats=1)
-            history = [json.loads(line) for line in (root / "store" / "history.jsonl").read_text().splitlines()]
-            inside = sum(entry["seconds"] for entry in history)
             yield replace(first, note=f"{workers} workers" if workers > 1 else "")
+            history = Store(root / "store").history()
+            inside = sum(entry["seconds"] for entry in history)
             if workers == 1:
                 yield Row(
                     "runs", "run, outside of stages", count, "cells", first.wall - inside, first.wall - inside,
