@@ -21,6 +21,7 @@ from benchmarks.plain.data import PlainBatch, PlainLoader
 from benchmarks.plain.pixelda import PlainPixelDa
 from benchmarks.plain.t2net import PlainT2Net
 from benchmarks.plain.vtr import PlainVtr
+from refiners.image_head import ImageHead
 from tasks.depth.t2net_unet import T2NetUNetModel
 from tasks.depth.task import Depth
 from tasks.pose.dsn import DSNTower
@@ -121,9 +122,21 @@ def _copied(networks: Any) -> list[nn.Module]:
 
 
 def _contiguous(network: nn.Module) -> nn.Module:
-    copied = copy.deepcopy(network)
+    copied = _published(copy.deepcopy(network))
     _contiguous_weights(copied)
     return copied.requires_grad_(True)
+
+
+def _published(network: nn.Module) -> nn.Module:
+    """The network with plain convolutions in place of our rearranged ones; the same parameters."""
+    for name, part in network.named_children():
+        if isinstance(part, ImageHead):
+            head = nn.Conv2d(part.in_channels, part.out_channels, cast(tuple[int, int], part.kernel_size))
+            head.load_state_dict(part.state_dict())
+            setattr(network, name, head)
+        else:
+            _published(part)
+    return network
 
 
 def _contiguous_weights(network: nn.Module) -> None:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from refiners.image_head import ImageHead
+
 Upsampling = Literal["transposed", "resize"]
 
 
@@ -97,7 +99,7 @@ class ResnetGenerator(nn.Module):
             layers += [*_doubled(2 * narrow, narrow, upsampling), nn.InstanceNorm2d(narrow), nn.ReLU(True)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Sequential(
-            nn.ReflectionPad2d(3), nn.Conv2d(ngf + 3 * residual, 3 * (1 + noise), 7)
+            nn.ReflectionPad2d(3), ImageHead(ngf + 3 * residual, 3 * (1 + noise), 7)
         )
 
     def forward(self, image: Tensor, noise: Tensor | None = None) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.padding import reflect
+from refiners.image_head import ImageHead
 from refiners.networks import to_multiple
 
 
@@ -36,7 +37,7 @@ class T2NetTranslator(nn.Module):
         self.down = nn.ModuleList([_Pair(width, wide), _Pair(wide, wide)])
         self.blocks = nn.ModuleList(_Residual(wide) for _ in range(n_blocks))
         self.up = nn.ModuleList([_Up(wide, wide), _Up(wide, width)])
-        self.head = nn.Conv2d(width + 3 * residual, 3, 7)
+        self.head = ImageHead(width + 3 * residual, 3, 7)
         initialise(self)
         if residual:
             nn.init.zeros_(self.head.weight)

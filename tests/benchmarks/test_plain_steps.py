@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.seeds import derive
 from benchmarks.drawn import drawn_set
 from benchmarks.pairs import Setting, new_context, ours, plain
+from benchmarks.plain.cyclegan import PlainCycleGan
 from benchmarks.plain.data import PlainBatch
+from refiners.image_head import ImageHead
 
 STEP_CLASSES = {
     "cyclegan": ("refiners.cycle", "CycleStep"), "vtr": ("refiners.cycle", "CycleStep"),
@@ -40,6 +42,22 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Any, ...]]]:
     monkeypatch.setattr(torch, "randperm", lambda count, **options: torch.arange(count, **options))
     monkeypatch.setattr(torch.nn.functional, "dropout", lambda x, *a, **k: x)
     yield calls
+
+
+def test_the_plain_step_has_plain_convolutions(tmp_path: Path) -> None:
+    setting = Setting("cyclegan", 32, 1, small=True)
+    synthetic, real = (drawn_set(tmp_path, domain, 2, 32) for domain in ("synthetic", "real"))
+    step = ours(setting, synthetic, real, new_context(tmp_path / "ours", "cpu", "fp32"))
+    published = plain(setting, step, synthetic, new_context(tmp_path / "plain", "cpu", "fp32"))
+    assert isinstance(published, PlainCycleGan)
+    mine = step.parts["generators"]
+    assert isinstance(mine, nn.ModuleList)
+    for network, other in zip((published.to_real, published.to_synthetic), mine, strict=True):
+        assert type(network.get_submodule("head.1")) is nn.Conv2d
+        assert type(other.get_submodule("head.1")) is ImageHead
+        for weight, like in zip(network.parameters(), other.parameters(), strict=True):
+            assert torch.equal(weight, like)
+            assert weight is not like
 
 
 @pytest.mark.parametrize("name", list(STEP_CLASSES))
