@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from bench.conformance.run import MOCKS
 from bench.store import Store
 from bench.suite import load_suite
-from benchmarks.measuring import ROOT, Row, command, measured, slope
+from benchmarks.measuring import Row, command, measured, slope
 
 PLANNED = "linemod"
 MOST_BY_ONE = 1000
@@ -61,7 +62,7 @@ def runs(cells: tuple[int, ...] = (10, 1000)) -> Iterator[Row]:
             replicates, root = max(1, round(wanted / arms)), Path(folder)
             (root / "mock.toml").write_text(MOCK.format())
             options = (
-                "--suite", str(root / "mock.toml"), "--plugin", str(ROOT / "bench" / "conformance" / "mock.py"),
+                "--suite", str(root / "mock.toml"), *(f"--plugin={mock}" for mock in MOCKS),
                 "--replicates", str(replicates), "--store", str(root / "store"), "--out", str(root / "out"),
             )  # fmt: skip
             # What a run adds is told with one worker; filling a store for what follows is quicker with two.

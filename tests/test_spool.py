@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench import spool
-from bench.conformance.mock import MockWorld
+from bench.conformance.mock_world import MockWorld
 from bench.contracts import Context, SplitRequest
 from bench.describe import construct
 from bench.errors import DataError

@@ -52,6 +52,25 @@ def test_damage_is_found_named_and_set_aside(store: Store, damage: str) -> None:
     assert store.set_aside("k1") != aside
 
 
+@pytest.mark.parametrize("linked", ["a.txt", "deep/b.txt", "deep"])
+def test_equal_bytes_behind_a_link_that_leads_out_are_missing(store: Store, tmp_path: Path, linked: str) -> None:
+    source = store.work("k1") / "out"
+    (source / "deep").mkdir(parents=True)
+    (source / "a.txt").write_text("one")
+    (source / "deep" / "b.txt").write_text("two")
+    store.commit("k1", source, {"label": "x"})
+    assert Store(store.root).verify("k1") is None
+    inside = store.path("k1") / linked
+    inside.rename(tmp_path / "outside")
+    inside.symlink_to(tmp_path / "outside")
+    wrong = Store(store.root).verify("k1")
+    assert wrong is not None and wrong.endswith(": missing")
+    inside.unlink()
+    (tmp_path / "outside").rename(inside.with_name("again"))
+    inside.symlink_to("again")
+    assert Store(store.root).verify("k1") is None, "a link within the artifact is none of that"
+
+
 def test_history_passes_over_half_written_lines(store: Store) -> None:
     store.remember({"label": "x", "seconds": 1})
     with (store.root / "history.jsonl").open("a") as file:

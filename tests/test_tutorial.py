@@ -13,7 +13,7 @@ import pytest
 
 from bench import plugins
 from bench.cli.main import main
-from bench.conformance.mock import MockWorld
+from bench.conformance.mock_world import MockWorld
 from bench.contracts import Context, SplitRequest
 
 DOCS = Path(__file__).parent.parent / "docs"

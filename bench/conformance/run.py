@@ -21,7 +21,7 @@ State = Literal["passed", "failed", "skipped"]
 ORDER = ("refiner", "world", "task", "model")
 SHORT = 6
 """Steps that a plug-in with a setting ``steps`` gets unless the user says otherwise: enough to be stopped half-way."""
-MOCK = Path(__file__).with_name("mock.py")
+MOCKS = tuple(Path(__file__).with_name(name) for name in ("mock.py", "mock_world.py"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,8 @@ def selftest(
     Raises:
         UsageError: a file without plug-ins, or a setting that none of them has.
     """
-    plugins.add_file(MOCK)
+    for mock in MOCKS:
+        plugins.add_file(mock)
     found = []
     for file in files:
         plugins.add_file(file)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli.main import main
-from bench.conformance.mock import MockWorld
+from bench.conformance.mock_world import MockWorld
 from bench.contracts import Context, SplitRequest
 from bench.plan import build_plan
 from bench.suite import load_suite

@@ -141,7 +141,7 @@ def test_each_breach_fails_its_own_check(tmp_path: Path, what: str) -> None:
 
 
 def test_a_world_that_ignores_its_seed_and_leaks_fails(tmp_path: Path) -> None:
-    mock = Path(plugins.__file__).parent / "conformance" / "mock.py"
+    mock = Path(plugins.__file__).parent / "conformance" / "mock_world.py"
     text = mock.read_text().replace('"mock-', '"my-').replace("class MockWorld", "class MyWorld")
     good = tmp_path / "good.py"
     good.write_text(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.conformance.mock import CLASSES, scene
+from bench.conformance.mock_world import CLASSES, scene
 from bench.contracts import Context, SplitRequest, World
 from bench.formats.layout import ImageSetWriter, encode_png
 
