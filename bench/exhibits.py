@@ -51,8 +51,10 @@ def gallery(plan: Plan, store: Store) -> list[GalleryColumn]:
         columns.append(_column("synthetic", synthetic))
     seen: set[str] = set()
     for name, key in finished(plan, store, "refine"):
+        if name in seen:
+            continue
         refined = open_set(store, key)
-        if refined and name not in seen:
+        if refined:
             columns.append(_column(f"refined({name})", refined))
             seen.add(name)
     real = open_set(store, set_key(plan, "real", "train"))
@@ -68,11 +70,11 @@ def drifts(plan: Plan, store: Store) -> list[Drift]:
     synthetic = open_set(store, plain.set_key) if plain else None
     found = []
     for one in plan.quality:
-        if one.skip:
+        if one.skip or not one.arm.refiner or one.replicate:
             continue
         after = list(agreement_of(store, one.score_key).values())
-        refined = open_set(store, one.set_key)
-        if not one.arm.refiner or one.replicate or len(after) != len(before) or refined is None or synthetic is None:
+        refined = open_set(store, one.set_key) if len(after) == len(before) else None
+        if refined is None or synthetic is None:
             continue
         loss = np.nan_to_num(np.subtract(before, after), nan=0.0)
         worst = [int(index) for index in np.argsort(-loss, kind="stable")[:DRIFT_COLUMNS] if loss[index] > 0]

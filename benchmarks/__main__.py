@@ -15,6 +15,7 @@ ALL: dict[str, Callable[[], Iterator[Row]]] = {
     "startup": harness.startup,
     "plan": harness.plan,
     "runs": harness.runs,
+    "overhead": harness.overhead,
     "loading": throughput.loading,
     "refining": throughput.refining,
     "writing": throughput.writing,

@@ -13,6 +13,7 @@ from bench.suite import load_suite
 from benchmarks.measuring import Row, command, measured, slope
 
 PLANNED = "linemod"
+SUITES = ("digits", "flight", "vending", "linemod", "rooms")
 MOST_BY_ONE = 1000
 MOCK = """schema = 1
 name = "mock"
@@ -79,3 +80,25 @@ def runs(cells: tuple[int, ...] = (10, 1000)) -> Iterator[Row]:
                 )  # fmt: skip
             yield measured("runs", "run again, all cached", count, "cells", lambda r=run: command(*r))
             yield measured("runs", "report", count, "cells", lambda o=options: command("-m", "bench", "report", *o))
+
+
+def overhead(replicates: int = 1) -> Iterator[Row]:
+    """What a quick run of every built-in suite spends outside of its stages: starting, leases, files, the report.
+
+    One worker does all, so that nothing waits for another's stage, and the wall less the stages' own seconds is it all.
+    """
+    for suite in SUITES:
+        with tempfile.TemporaryDirectory() as folder:
+            options = ("--suite", suite, "--profile", "quick", "--replicates", str(replicates), "--store", folder)
+            run = ("-m", "bench", "run", *options, "--out", f"{folder}/out", "--device", "cpu", "--workers", "1")
+            whole = measured("overhead", f"{suite} quick", replicates, "replicates", lambda r=run: command(*r), 1)
+            history = Store(Path(folder)).history()
+            inside = sum(entry["seconds"] for entry in history)
+            yield replace(whole, note=f"{len(history)} stages")
+            yield Row(
+                "overhead", f"{suite} quick, outside of stages", replicates, "replicates", whole.wall - inside,
+                whole.wall - inside, f"{100 * (1 - inside / whole.wall):.2f} % of the wall",
+            )  # fmt: skip
+            yield measured(
+                "overhead", f"{suite} quick again, all cached", replicates, "replicates", lambda r=run: command(*r)
+            )

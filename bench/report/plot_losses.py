@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from bench.report.style import PALETTE, panels, save, style
@@ -42,6 +42,11 @@ def smooth(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     return np.asarray([values[max(0, k - half) : k + half + 1].mean() for k in range(len(values))])
 
 
+def _labelled(positive: NDArray[np.float64]) -> tuple[int, ...]:
+    """What is labelled in each decade of a logarithmic axis: labels of more than three decades would touch."""
+    return (1, 2, 5) if positive.max() / positive.min() < 1000 else (1,)
+
+
 def plot_losses(curves: Sequence[LossCurve], path: Path, most: int = 24) -> list[str]:
     """Draw a panel a log, up to ``most``; return notes for the page about what was left out.
 
@@ -68,9 +73,9 @@ def plot_losses(curves: Sequence[LossCurve], path: Path, most: int = 24) -> list
             # be 0 at a step (no foreground in the crop): such points are left out of a logarithmic axis.
             if positive.size > 0.9 * everything.size and positive.max() / np.percentile(positive, 1) > 30:
                 axis.set_yscale("log", nonpositive="mask")
-                axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+                axis.yaxis.set_major_locator(LogLocator(subs=_labelled(positive), numticks=8))
                 axis.yaxis.set_major_formatter("{x:g}")
-                axis.yaxis.set_minor_formatter(NullFormatter())
+                axis.yaxis.set_minor_locator(NullLocator())  # a third of the time for what nobody reads
             for name, values in losses.items():
                 colour, dash = looks[name]
                 window = math.ceil(len(values) / 20)
