@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -40,7 +42,13 @@ def set_key(plan: Plan, domain: str, split: str) -> str | None:
 
 def open_set(store: Store, key: str | None) -> ImageSet | None:
     """An image set of the store, or None where it is not there."""
-    return open_image_set(store.path(key)) if key and store.has(key) else None
+    return _opened(store.path(key)) if key and store.has(key) else None
+
+
+@lru_cache(maxsize=32)
+def _opened(path: Path) -> ImageSet:
+    """Gallery, drift and the task's pictures show the same sets, and what a key stands for never changes."""
+    return open_image_set(path)
 
 
 def gallery(plan: Plan, store: Store) -> list[GalleryColumn]:

@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ class LeaseLost(Exception):
 
 def file_sha256(path: Path) -> str:
     """sha256 of a file's bytes, as hex."""
-    with path.open("rb") as file:
+    with open(path, "rb") as file:  # noqa: PTH123  an artifact has thousands of files, which are quickly opened
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -113,10 +114,10 @@ class Store:
         except StoreError as error:
             return str(error)
         folder = self.path(key)
+        own: dict[str, bool] = {}
         for name, digest in meta.get("files", {}).items():
             file = folder / name
-            # Only a link can lead out, the file itself or a folder on the way; most files lie in the artifact's own.
-            if not file.is_file() or (("/" in name or file.is_symlink()) and leads_out(file, [folder])):
+            if not _lies_within(file, folder, own):
                 return f"{file}: missing"
             try:
                 found = file_sha256(file)
@@ -165,9 +166,9 @@ class Store:
             LeaseLost: ``held`` says, after everything else is done, that the key is another process's by now.
             DiskError: the disk is full, or the store cannot be written.
         """
-        files = sorted(path for path in source.rglob("*") if path.is_file() and path.name != ARTIFACT)
-        meta = {**meta, "key": key, "files": {str(path.relative_to(source)): file_sha256(path) for path in files}}
-        meta["bytes"] = sum(path.stat().st_size for path in files)
+        files = {name: source / name for name in _files_below(source)}
+        meta = {**meta, "key": key, "files": {name: file_sha256(path) for name, path in files.items()}}
+        meta["bytes"] = sum(path.stat().st_size for path in files.values())
         meta["digest"] = _digest(meta)
         target = self.path(key)
         try:
@@ -180,6 +181,7 @@ class Store:
                 self._move_aside(key)  # what is left of an artifact that was being removed
             source.rename(target)
             sync(target.parent)
+            self._verified.add(key)  # each file was read a moment ago, for its sha256
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 shutil.rmtree(source, ignore_errors=True)
@@ -240,6 +242,37 @@ def _checkpointed(work: Path) -> float:
         return (work / CHECKPOINT).stat().st_mtime
     except OSError:
         return 0.0
+
+
+def _files_below(folder: Path) -> list[str]:
+    """Names of all files below a folder but artifact tables, relative to it, in order; links to files count."""
+    found, pending = [], [""]
+    while pending:
+        below = pending.pop()
+        with os.scandir(folder / below) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(f"{below}{entry.name}/")
+                elif entry.name != ARTIFACT and entry.is_file():
+                    found.append(below + entry.name)
+    return sorted(found, key=lambda name: name.split("/"))
+
+
+def _lies_within(file: Path, folder: Path, own: dict[str, bool]) -> bool:
+    """Whether a file is there and no link on the way to it leads out of the artifact's folder.
+
+    ``own`` remembers the folders on the way: paths are slow to resolve, and thousands of files share one.
+    """
+    try:
+        mode = os.lstat(file).st_mode
+    except (OSError, ValueError):
+        return False
+    if not stat.S_ISREG(mode):
+        return file.is_file() and not leads_out(file, [folder])
+    parent = os.path.dirname(file)  # noqa: PTH120
+    if parent not in own:
+        own[parent] = not leads_out(Path(parent), [folder])
+    return own[parent]
 
 
 def _digest(meta: dict[str, Any]) -> str:

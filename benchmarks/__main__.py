@@ -30,6 +30,8 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=[*ALL, "steps"], help="may be given again (default: all)")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "speed", metavar="DIR")
     parser.add_argument("--cells", type=int, nargs="+", metavar="N", help="sizes of `plan` and `runs`")
+    parser.add_argument("--suites", nargs="+", choices=harness.SUITES, default=harness.SUITES, help="of `overhead`")
+    parser.add_argument("--replicates", type=int, default=3, metavar="N", help="of `overhead`")
     options = parser.parse_args()
     throughput.use_one_thread()
     for name in options.only or [*ALL, "steps"]:
@@ -37,8 +39,13 @@ def main() -> int:
             steps(["--csv", str(options.out / "steps-cpu.csv"), "--px", "64", "128", "--minutes", "20"])
             continue
         rows = []
-        by_cells = {"plan": harness.plan, "runs": harness.runs}.get(name) if options.cells else None
-        for row in by_cells(tuple(options.cells)) if by_cells else ALL[name]():
+        if name == "overhead":
+            found = harness.overhead(options.replicates, options.suites)
+        elif name in ("plan", "runs") and options.cells:
+            found = {"plan": harness.plan, "runs": harness.runs}[name](tuple(options.cells))
+        else:
+            found = ALL[name]()
+        for row in found:
             show([row])
             rows.append(row)
             write(options.out / f"{name}.csv", rows)

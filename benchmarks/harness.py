@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,12 +82,12 @@ def runs(cells: tuple[int, ...] = (10, 1000)) -> Iterator[Row]:
             yield measured("runs", "report", count, "cells", lambda o=options: command("-m", "bench", "report", *o))
 
 
-def overhead(replicates: int = 1) -> Iterator[Row]:
+def overhead(replicates: int = 3, suites: Sequence[str] = SUITES) -> Iterator[Row]:
     """What a quick run of every built-in suite spends outside of its stages: starting, leases, files, the report.
 
     One worker does all, so that nothing waits for another's stage, and the wall less the stages' own seconds is it all.
     """
-    for suite in SUITES:
+    for suite in suites:
         with tempfile.TemporaryDirectory() as folder:
             options = ("--suite", suite, "--profile", "quick", "--replicates", str(replicates), "--store", folder)
             run = ("-m", "bench", "run", *options, "--out", f"{folder}/out", "--device", "cpu", "--workers", "1")

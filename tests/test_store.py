@@ -5,7 +5,7 @@ import pytest
 
 from bench.errors import StoreError
 from bench.lease import Lease
-from bench.store import Store
+from bench.store import Store, file_sha256
 
 
 def commit(store: Store, key: str, text: str) -> None:
@@ -28,6 +28,17 @@ def test_the_first_of_two_commits_stays(store: Store) -> None:
     commit(store, "k1", "first")
     commit(store, "k1", "second")
     assert (store.path("k1") / "a.txt").read_text() == "first"
+
+
+def test_who_committed_an_artifact_need_not_read_it_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(store, "k1", "first")
+    other = Store(store.root)
+    commit(other, "k1", "second")  # was slower, so what lies there is not what it read
+    read: list[Path] = []
+    real = file_sha256
+    monkeypatch.setattr("bench.store.file_sha256", lambda path: read.append(path) or real(path))
+    assert store.verify("k1") is None and not read
+    assert other.verify("k1") is None and [path.name for path in read] == ["a.txt"]
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "meta"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -122,6 +124,7 @@ def _compute(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict
     missing = [stage for key, stage in plan.stages.items() if not store.has(key)]
     expected = {key: seconds for key, (seconds, _) in estimate(plan, missing, store.history()).items()}
     rows = Seldom(partial(_write_rows, plan, store, out))
+    threading.Thread(target=_load_report, daemon=True).start()
     with engine(args) as chosen, Console(missing, chosen.workers, expected, on_score=rows) as console:
         console.say(f"{len(missing)} of {len(plan.stages)} stages to make on {chosen.words}; results in {out}")
         try:
@@ -135,6 +138,13 @@ def _compute(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict
             print(text, file=sys.stderr)
     reasons: dict[str, str] = failures.reasons
     return reasons
+
+
+def _load_report() -> None:
+    """Import what the report needs, 1.5 s: this process has nothing to do but to listen while others compute."""
+    for module in ("bench.report.build", "scipy.stats", "matplotlib.figure", "matplotlib.backends.backend_agg"):
+        with contextlib.suppress(Exception):  # who needs it will say what is wrong with it
+            importlib.import_module(module)
 
 
 def _write_rows(plan: Any, store: Any, out: Path) -> None:
