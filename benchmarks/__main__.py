@@ -16,6 +16,8 @@ ALL: dict[str, Callable[[], Iterator[Row]]] = {
     "plan": harness.plan,
     "runs": harness.runs,
     "overhead": harness.overhead,
+    "committing": harness.committing,
+    "heads": throughput.heads,
     "loading": throughput.loading,
     "refining": throughput.refining,
     "writing": throughput.writing,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from bench.conformance.run import MOCKS
 from bench.store import Store
 from bench.suite import load_suite
-from benchmarks.measuring import Row, command, measured, slope
+from benchmarks.measuring import ROOT, Row, command, measured, slope
 
 PLANNED = "linemod"
 SUITES = ("digits", "flight", "vending", "linemod", "rooms")
@@ -80,6 +81,23 @@ def runs(cells: tuple[int, ...] = (10, 1000)) -> Iterator[Row]:
                 )  # fmt: skip
             yield measured("runs", "run again, all cached", count, "cells", lambda r=run: command(*r))
             yield measured("runs", "report", count, "cells", lambda o=options: command("-m", "bench", "report", *o))
+
+
+def committing(files: tuple[int, ...] = (1, 100, 1000, 8000)) -> Iterator[Row]:
+    """An artifact of many files of 1 kB: hashed, written through to the disk and renamed; then verified by another."""
+    for count in files:
+        with tempfile.TemporaryDirectory(dir=ROOT) as folder:  # a temporary folder may lie in memory
+            store, numbers = Store(Path(folder)), iter(range(3))
+
+            def commit(store: Store = store, numbers: Iterator[int] = numbers, count: int = count) -> None:
+                source = store.work("made") / "out"
+                source.mkdir(parents=True)
+                for number in range(count):
+                    (source / f"{number:05d}.png").write_bytes(os.urandom(1024))
+                store.commit(f"{next(numbers):064d}", source, {})
+
+            yield measured("committing", "write and commit", count, "files", commit)
+            yield measured("committing", "verify", count, "files", lambda s=store: Store(s.root).verify(f"{0:064d}"))
 
 
 def overhead(replicates: int = 3, suites: Sequence[str] = SUITES) -> Iterator[Row]:

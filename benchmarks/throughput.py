@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from bench.contracts import Context, SplitRequest
 from bench.describe import construct
@@ -24,6 +25,7 @@ from bench.samples import ImageSet
 from bench.stages import REFINE_BATCH
 from benchmarks.drawn import drawn_set
 from benchmarks.measuring import Row, measured, slope
+from refiners.image_head import by_rows
 
 REFINED = ("color-transfer", "fourier", "augment")
 NETWORKS = {
@@ -36,6 +38,16 @@ DETECTORS = ("ssd", "yolov3", "pvanet")
 def _context(folder: Path, device: str = "cpu") -> Context:
     folder.mkdir(parents=True, exist_ok=True)
     return Context(seed=3, directory=folder, device=device)
+
+
+def heads(pixels: tuple[int, ...] = (64, 128, 256)) -> Iterator[Row]:
+    """A translator's last convolution, 7 x 7 from 64 channels to 3, forward and backward: plain and by rows."""
+    for px in pixels:
+        torch.manual_seed(0)
+        inputs = [torch.randn(1, 64, px + 6, px + 6), torch.randn(3, 64, 7, 7), torch.randn(3)]
+        for case, function in (("plain", F.conv2d), ("by rows", by_rows)):
+            leaves = [value.clone().requires_grad_() for value in inputs]
+            yield measured("heads", case, px, "px", lambda f=function, x=leaves: f(*x).sum().backward(), repeats=9)
 
 
 def loading(px: tuple[int, ...] = (64, 128, 256), count: int = 256) -> Iterator[Row]:
