@@ -16,8 +16,8 @@ MANY = 5
 TOGETHER = 8
 """Files that wait for the disk together where it cannot be written as a whole."""
 WHOLE = {"ext2", "ext3", "ext4", "xfs", "f2fs", "tmpfs"}
-"""File systems that Linux writes as a whole when it is asked once, and waits for it: 8,000 files take 0.1 s then. One by
-one they take 0.6 s, and up to 10 s on a disk that is slow to answer."""
+"""File systems that Linux writes as a whole when it is asked once, and waits for it: 8,000 files take 0.1 s. One by one
+they take 0.6 s, and up to 10 s on a disk that is slow to answer."""
 
 
 def sync(path: Path) -> None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib as mpl
+import numpy as np
 from PIL import Image
 
 from bench.arms import Arm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     from bench.report.cells import Cells
@@ -106,10 +107,12 @@ def save(figure: Figure, path: Path) -> None:
     """Write a PNG of 256 colours (a third of the bytes), without the date and version that would make plots differ."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None})
-    with Image.open(drawn) as image:
-        palette = image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    canvas = cast("FigureCanvasAgg", figure.canvas)
+    # `savefig` would draw twice, and write a file that is read again for its colours.
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    image = Image.fromarray(pixels).convert("RGB")
+    palette = image.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     palette.save(temporary, "PNG", optimize=True)
     temporary.replace(path)
 
