@@ -11,10 +11,11 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-MANY = 5
-"""Of fewer files each is waited for in turn."""
+FEW, MANY = 5, 50
+"""Of fewer files than the first each is waited for in turn. From the second on their disk is written as a whole, which
+writes what others left to be written there, too."""
 TOGETHER = 8
-"""Files that wait for the disk together where it cannot be written as a whole."""
+"""Files that wait for the disk together otherwise."""
 WHOLE = {"ext2", "ext3", "ext4", "xfs", "f2fs", "tmpfs"}
 """File systems that Linux writes as a whole when it is asked once, and waits for it: 8,000 files take 0.1 s. One by one
 they take 0.6 s, and up to 10 s on a disk that is slow to answer."""
@@ -35,10 +36,10 @@ def sync_tree(folder: Path) -> None:
     for below, _, names in os.walk(folder, topdown=False):
         folders.append(Path(below))
         files += [Path(below) / name for name in names]
-    if len(files) < MANY:
+    if len(files) < FEW:
         for file in files:
             sync(file)
-    elif not _sync_disk(folder):
+    elif len(files) < MANY or not _sync_disk(folder):
         with ThreadPoolExecutor(TOGETHER) as threads:
             list(threads.map(sync, files))  # a list, so that the first error is raised
     for each in folders:

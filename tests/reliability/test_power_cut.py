@@ -50,6 +50,7 @@ class PessimisticDisk:
 
         monkeypatch.setattr(os, "fsync", fsync)
         monkeypatch.setattr(durable, "_sync_disk", syncfs)
+        monkeypatch.setattr(durable, "MANY", durable.FEW)
 
     def _keep_all(self) -> None:
         for path in [self.root, *self.root.rglob("*")]:
