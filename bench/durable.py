@@ -17,8 +17,8 @@ writes what others left to be written there, too."""
 TOGETHER = 8
 """Files that wait for the disk together otherwise."""
 WHOLE = {"ext2", "ext3", "ext4", "xfs", "f2fs", "tmpfs"}
-"""File systems that Linux writes as a whole when it is asked once, and waits for it: 8,000 files take 0.1 s. One by one
-they take 0.6 s, and up to 10 s on a disk that is slow to answer."""
+"""File systems that Linux writes as a whole when it is asked once, and waits for it. One by one every file waits for
+the disk, which is long for thousands and far longer while the disk is slow to answer (docs/speed.md)."""
 
 
 def sync(path: Path) -> None:

@@ -2,10 +2,9 @@
 
 Compared with a plain transcription no forward pass is done twice and no gradient is computed that nobody reads: a
 translation and an identity by the same generator share a batch, real and refined images share a discriminator batch
-(all of it the same mathematics, because instance normalisation is per sample; large images go one by one on a CPU), and
-discriminators are frozen while generators learn. On CUDA one of the way-back passes joins that batch too, and the whole
-step is captured (`bench.graphs`). With both cycle weights at 0 nothing that F does reaches G, so F and its
-discriminator are left alone.
+(all of it the same mathematics, because instance normalisation is per sample), and discriminators are frozen while
+generators learn. On CUDA one of the way-back passes joins that batch too, and the whole step is captured
+(`bench.graphs`). With both cycle weights at 0 nothing that F does reaches G, so F and its discriminator are left alone.
 """
 
 from __future__ import annotations
@@ -69,9 +68,6 @@ class Translation:
     simplified: Tensor | None
     """F(real); None where F is not trained."""
 
-
-LARGE = 192**2
-"""Pixels from which on a CPU is done sooner with two images one by one: together they leave its caches."""
 
 Content = Callable[[Translation], Mapping[str, tuple[float, Tensor]]]
 """Additional generator losses by name, each with its weight."""
@@ -190,14 +186,7 @@ class CycleStep:
         if noise is not None:
             noise = torch.cat([noise, *map(torch.zeros_like, others)])
         parts = [image, *others]
-        if self._apart(image):
-            noises = [None] * len(parts) if noise is None else list(noise.split([len(part) for part in parts]))
-            return [network(part, own) for part, own in zip(parts, noises, strict=True)]
         return list(network(torch.cat(parts), noise).split([len(part) for part in parts]))
-
-    @staticmethod
-    def _apart(image: Tensor) -> bool:
-        return not image.is_cuda and image.shape[-2] * image.shape[-1] >= LARGE
 
     def _adversarial(self, made: Translation) -> dict[str, tuple[float, Tensor]]:
         weight = self.config.lambda_adversarial
@@ -232,11 +221,7 @@ class CycleStep:
             with autocast(self.context):
                 everything = self._pools[which].exchange(gathered(self.context, refined), moves[which])
                 old = everything[part(self.context, len(everything))]
-                if self._apart(real):
-                    logits = [judge(real), judge(old)]
-                else:
-                    logits = list(judge(torch.cat([real, old])).split([len(real), len(old)]))
-                loss = discriminator_adversarial_loss(*logits)
+                loss = discriminator_adversarial_loss(*judge(torch.cat([real, old])).split([len(real), len(old)]))
             loss.backward()  # type: ignore[no-untyped-call]
             losses[name] = loss.detach()
         self._optimize_judges.step()

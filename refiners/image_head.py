@@ -8,8 +8,8 @@ from torch.nn import functional as F
 LANES = 16
 """Output channels that a CPU's convolution computes at once; of three the others are thrown away."""
 WIDE = 32
-"""Input channels from which on rows are worth it. In the narrow networks of short runs the last convolution is 2 % of a
-step, for which their results keep the bytes that they always had."""
+"""Input channels from which on rows are worth it. In the narrow networks of short runs they gain little, and
+results keep the bytes that they always had."""
 
 
 class ImageHead(nn.Conv2d):

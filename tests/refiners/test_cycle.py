@@ -20,12 +20,8 @@ def batch(count: int = 2) -> Batch:
     return Batch(torch.rand(count, 3, 24, 24) * 2 - 1, torch.rand(count, 3, 24, 24) * 2 - 1)
 
 
-@pytest.mark.parametrize("one_by_one", [False, True])
 @pytest.mark.parametrize("lambda_identity", [0.0, 0.5])
-def test_one_step_is_the_papers(
-    lambda_identity: float, one_by_one: bool, context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("refiners.cycle.LARGE", 24 * 24 + (not one_by_one))
+def test_one_step_is_the_papers(lambda_identity: float, context: Context) -> None:
     config = CycleGanConfig(**TINY, lambda_identity=lambda_identity)
     step = CycleStep(config, context)
     g, f = copy.deepcopy(step.to_real), copy.deepcopy(step.to_synthetic)
@@ -70,17 +66,6 @@ def test_the_learning_rate_is_constant_then_falls_to_zero_and_never_below() -> N
     assert [decayed(step, 10, 0.5) for step in (0, 4, 5, 6, 9, 10, 13)] == pytest.approx([1, 1, 1, 0.8, 0.2, 0, 0])
     assert decayed(9, 10, 1.0) == 1
     assert decayed(5, 10, 0.0) == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("large, together", [(24 * 24, 2), (24 * 24 + 1, 4)])
-def test_large_images_go_through_a_generator_apart_from_their_identities(
-    large: int, together: int, context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("refiners.cycle.LARGE", large)
-    step, counts = CycleStep(CycleGanConfig(**TINY, noise=True), context), list[int]()
-    step.to_real.register_forward_pre_hook(lambda _, given: counts.append(len(given[0])))
-    step(0, batch())
-    assert max(counts) == together
 
 
 def test_own_losses_are_weighted_into_the_generators_alone(context: Context) -> None:
