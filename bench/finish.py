@@ -23,6 +23,9 @@ from bench.plugins import source_digest
 from bench.results import Row, write_rows
 from bench.store import Store
 
+MARK = ".report.json"
+"""In a run's folder: a digest of everything that its report shows."""
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -69,7 +72,7 @@ def finish(
     out.mkdir(parents=True, exist_ok=True)
     results = collect.rows(plan, store, reasons, elsewhere)
     suite = collect.portable_suite(plan, out)
-    mark = out / ".report.json"
+    mark = out / MARK
     claims = [path.read_bytes().hex() for path in find_claims([folder / "claims" for folder in folders()])]
     quality = [repr(row) for row in quality_rows(plan, store, results, reasons, elsewhere)]
     digest = key_of([[repr(row) for row in results], quality, suite, sorted(plan.stages), source_digest(), claims])

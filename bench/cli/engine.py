@@ -7,10 +7,13 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import choose_device
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.engines.workers import Worker
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -65,15 +68,15 @@ def check_engine_options(args: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def engine(args: argparse.Namespace) -> Iterator[Engine]:
-    """The engine that the options name, ready to run."""
+def engine(args: argparse.Namespace, early: list[Worker]) -> Iterator[Engine]:
+    """The engine that the options name, ready to run; the local one takes the workers that started ``early``."""
     if args.engine == "local":
         from bench.engines import local
 
         device = choose_device(args.device)
         _check_devices(device, args.ranks)
         workers = args.workers or max(1, local.default_workers(device) // args.ranks)
-        run = partial(local.run_plan, device=device, workers=workers, ranks=args.ranks)
+        run = partial(local.run_plan, device=device, workers=workers, ranks=args.ranks, early=early)
         yield Engine(workers, f"{device} with {workers} workers", run)
         return
     from bench.engines import ray_cluster

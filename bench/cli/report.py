@@ -27,7 +27,7 @@ def register(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the report; exit code 3 when cells are missing (they are shown as missing)."""
     from bench.elsewhere import read_elsewhere
-    from bench.finish import finish
+    from bench.finish import MARK, finish
     from bench.plan import Only, build_plan
     from bench.running import damaged_results
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.only:
         plan = with_finished(plan, suite, store, elsewhere)
     out = out_directory(args, suite)
-    (out / ".report.json").unlink(missing_ok=True)
+    (out / MARK).unlink(missing_ok=True)
     with alone_in(out):
         result = finish(plan, store, out, command_text(args), elsewhere=elsewhere)
     print(result.text())

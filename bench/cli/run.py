@@ -41,17 +41,19 @@ def register(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the suite; exit code 0 when every cell has its value, else 3."""
+    from bench.engines.workers import early_worker
+    from bench.finish import MARK, finish
     from bench.plan import Only, build_plan
 
     check_engine_options(args)
     store, suite = open_store(args), open_suite(args)
-    plan = build_plan(suite, Only.parse(args.only, suite), store.root / "descriptions")
     out = out_directory(args, suite)
-    for name, reason in plan.skipped.items():
-        print(f"skipped: {name}: {reason}", file=sys.stderr)
-    reasons = _make_missing(args, plan, store, out)
-    from bench.finish import finish
-
+    # A folder without a finished report will most likely need a worker, and one takes as long to start as to plan.
+    with early_worker(args.engine == "local" and not (out / MARK).exists()) as early:
+        plan = build_plan(suite, Only.parse(args.only, suite), store.root / "descriptions")
+        for name, reason in plan.skipped.items():
+            print(f"skipped: {name}: {reason}", file=sys.stderr)
+        reasons = _make_missing(args, plan, store, out, early)
     whole = with_finished(plan, suite, store) if args.only else plan
     # Several runs of one command share a store, and may share this folder: one of them writes it at a time.
     with alone_in(out):
@@ -100,7 +102,7 @@ def with_finished(plan: Any, suite: Any, store: Any, elsewhere: Any = None) -> A
     return whole
 
 
-def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict[str, str]:
+def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path, early: list[Any]) -> dict[str, str]:
     from bench.running import damaged_results, in_use, keep_keys, put_aside
 
     damaged = damaged_results(plan, store)
@@ -113,10 +115,10 @@ def _make_missing(args: argparse.Namespace, plan: Any, store: Any, out: Path) ->
     store.root.mkdir(parents=True, exist_ok=True)
     keep_keys(out, plan.stages)
     with in_use(store, plan.stages):
-        return _compute(args, plan, store, out)
+        return _compute(args, plan, store, out, early)
 
 
-def _compute(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict[str, str]:
+def _compute(args: argparse.Namespace, plan: Any, store: Any, out: Path, early: list[Any]) -> dict[str, str]:
     from bench.console import Console
     from bench.estimates import estimate
     from bench.seldom import Seldom
@@ -125,7 +127,7 @@ def _compute(args: argparse.Namespace, plan: Any, store: Any, out: Path) -> dict
     expected = {key: seconds for key, (seconds, _) in estimate(plan, missing, store.history()).items()}
     rows = Seldom(partial(_write_rows, plan, store, out))
     threading.Thread(target=_load_report, daemon=True).start()
-    with engine(args) as chosen, Console(missing, chosen.workers, expected, on_score=rows) as console:
+    with engine(args, early) as chosen, Console(missing, chosen.workers, expected, on_score=rows) as console:
         console.say(f"{len(missing)} of {len(plan.stages)} stages to make on {chosen.words}; results in {out}")
         try:
             failures = chosen.run(

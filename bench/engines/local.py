@@ -5,24 +5,19 @@ One thread a worker is a choice: the bytes of a result then depend neither on th
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from multiprocessing.connection import Connection, wait
-from pathlib import Path
-from typing import Any
+from multiprocessing.connection import wait
 
 from bench import plugins
 from bench.contracts import Progress
-from bench.engines.execution import PROGRESS_SECONDS, Outcome, execute, thinned
+from bench.engines.execution import PROGRESS_SECONDS, Outcome
 from bench.engines.sharing import Elsewhere
 from bench.engines.waiting import Waiting
+from bench.engines.workers import Setup, Worker, death, end_workers, start_worker
 from bench.graph import Plan, Stage
 from bench.store import Store
 
@@ -43,13 +38,6 @@ class Event:
     progress: Progress | None = None
     outcome: Outcome | None = None
     host: str = ""
-
-
-@dataclass
-class _Worker:
-    process: Any
-    pipe: Connection
-    stage: Stage | None = None
 
 
 @dataclass
@@ -78,6 +66,7 @@ def run_plan(
     keep_going: bool = True,
     retry_failed: bool = False,
     ranks: int = 1,
+    early: list[Worker] | None = None,
 ) -> Failures:
     """Run every stage that is not in the store; a failed one stops only what rests on it.
 
@@ -87,38 +76,11 @@ def run_plan(
         retry_failed: try trainings again that diverged in an earlier run; they fail again unless something random on
             the device, or the code of a plug-in whose version stayed, has changed.
         ranks: processes that share the fit of a refiner, where it can be shared (`bench.distributed`).
+        early: workers that started before the plan was known (`bench.engines.workers.early_worker`).
 
     Raises nothing for a failed stage: reasons come back in `Failures`. KeyboardInterrupt stops the workers.
     """
-    return Scheduler(plan, store, device, listen, keep_going, retry_failed, ranks).run(workers)
-
-
-def _serve(pipe: Connection, root: Path, device: str, files: list[Path], ranks: int) -> None:
-    """A worker's life: take a stage, execute it, answer; SIGINT is the parent's business."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
-
-    torch.set_num_threads(1)
-    for file in files:
-        plugins.add_file(file)
-    store = Store(root)
-    while True:
-        try:
-            stage = pipe.recv()
-        except (EOFError, OSError):
-            return
-        if stage is None:
-            return
-        told = thinned(partial(_tell, pipe))
-        _tell(pipe, execute(stage, store, device=device, ranks=ranks, progress=told, patient=False))
-
-
-def _tell(pipe: Connection, message: Progress | Outcome) -> None:
-    """Send a message to the run; a worker whose run is gone has nobody to tell and ends without a word."""
-    try:
-        pipe.send(message)
-    except (BrokenPipeError, ConnectionResetError):
-        os._exit(1)
+    return Scheduler(plan, store, device, listen, keep_going, retry_failed, ranks).run(workers, early or [])
 
 
 class Scheduler:
@@ -142,12 +104,11 @@ class Scheduler:
         self.damaged: Counter[str] = Counter()
         self.stopped = False
 
-    def run(self, count: int) -> Failures:
-        """Make everything in ``count`` worker processes of this machine."""
+    def run(self, count: int, early: list[Worker]) -> Failures:
+        """Make everything in ``count`` worker processes of this machine; those that started early are taken first."""
         if not self.begin():
             return self.failures
-        context = multiprocessing.get_context("spawn")
-        workers: list[_Worker] = []
+        workers: list[Worker] = []
         try:
             while self.waiting or any(worker.stage for worker in workers):
                 idle = [worker for worker in workers if worker.stage is None]
@@ -163,7 +124,7 @@ class Scheduler:
                         waits = True
                         continue
                     if not idle:
-                        idle.append(self._start(context, workers))
+                        idle.append(self._start(workers, early))
                     self._assign(idle.pop(), stage)
                 busy = [worker for worker in workers if worker.stage is not None]
                 if not busy and (waits or shared):
@@ -176,7 +137,7 @@ class Scheduler:
                 if self.stopped:
                     break
         finally:
-            self._stop(workers)
+            end_workers(workers)
         return self.failures
 
     def begin(self) -> bool:
@@ -211,37 +172,23 @@ class Scheduler:
                 wanted |= set(self.plan.stages[key].inputs.values())
         return [key for key in self.plan.stages if key in missing]
 
-    def _start(self, context: Any, workers: list[_Worker]) -> _Worker:
-        ours, theirs = context.Pipe()
-        arguments = (theirs, self.store.root, self.device, plugins.extra_files(), self.ranks)
-        # Not a daemon: a stage may have processes of its own (rendering).
-        process = context.Process(target=_serve, args=arguments)
-        # A worker computes on one thread; set before it starts, so that every library in it sees it.
-        before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        os.environ.update(dict.fromkeys(before, "1"))
-        try:
-            process.start()
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
-        theirs.close()
-        worker = _Worker(process, ours)
+    def _start(self, workers: list[Worker], early: list[Worker]) -> Worker:
+        worker = early.pop() if early and early[-1].process.is_alive() else start_worker()
+        worker.send(Setup(self.store.root, self.device, plugins.extra_files(), self.ranks))
         workers.append(worker)
         return worker
 
-    def _assign(self, worker: _Worker, stage: Stage) -> None:
+    def _assign(self, worker: Worker, stage: Stage) -> None:
         self.waiting.begin(stage.key)
         worker.stage = stage
         self.listen(Event(stage, "started"))
-        # A worker that died while idle is noticed by its sentinel, like one that dies at work.
-        with contextlib.suppress(OSError):
-            worker.pipe.send(stage)
+        worker.send(stage)
 
-    def _woken(self, busy: list[_Worker]) -> list[_Worker]:
+    def _woken(self, busy: list[Worker]) -> list[Worker]:
         woken = wait([worker.pipe for worker in busy] + [worker.process.sentinel for worker in busy], timeout=1.0)
         return [worker for worker in busy if worker.pipe in woken or worker.process.sentinel in woken]
 
-    def _hear(self, worker: _Worker, workers: list[_Worker]) -> None:
+    def _hear(self, worker: Worker, workers: list[Worker]) -> None:
         stage = worker.stage
         assert stage is not None
         try:
@@ -252,7 +199,7 @@ class Scheduler:
         if died:
             worker.process.join()
             workers.remove(worker)
-            self.end(stage, Outcome("failed", reason=_death(worker.process.exitcode)))
+            self.end(stage, Outcome("failed", reason=death(worker.process.exitcode)))
         elif isinstance(message, Progress):
             self.listen(Event(stage, "progress", message))
         elif isinstance(message, Outcome):
@@ -311,25 +258,3 @@ class Scheduler:
     def _because_of(self, key: str) -> str:
         cause = self.failures.reasons[key]
         return cause if cause.startswith("rests on ") else f"rests on '{self.plan.stages[key].label}': {cause}"
-
-    def _stop(self, workers: list[_Worker]) -> None:
-        for worker in workers:
-            if worker.stage is None:
-                try:
-                    worker.pipe.send(None)
-                except OSError:
-                    continue
-            else:
-                worker.process.terminate()
-        for worker in workers:
-            worker.process.join(timeout=5)
-            if worker.process.is_alive():
-                worker.process.kill()
-
-
-def _death(code: int | None) -> str:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        hint = " (the system may have run out of memory)" if -code == signal.SIGKILL else ""
-        return f"the worker was killed by {name}{hint}; run again to go on from its checkpoint"
-    return f"the worker ended with exit code {code}; run again to go on from its checkpoint"
