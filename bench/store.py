@@ -157,10 +157,13 @@ class Store:
 
     def commit(
         self, key: str, source: Path, meta: dict[str, Any], held: Callable[[], bool] = lambda: True
-    ) -> None:
+    ) -> int:
         """Make the folder ``source`` the artifact of ``key``, atomically. If somebody was faster, theirs stays.
 
         Everything is on the disk before the rename, so a power cut leaves the whole artifact or none.
+
+        Returns:
+            How many bytes its files have.
 
         Raises:
             LeaseLost: ``held`` says, after everything else is done, that the key is another process's by now.
@@ -168,7 +171,7 @@ class Store:
         """
         files = {name: source / name for name in _files_below(source)}
         meta = {**meta, "key": key, "files": {name: file_sha256(path) for name, path in files.items()}}
-        meta["bytes"] = sum(path.stat().st_size for path in files.values())
+        meta["bytes"] = size = sum(path.stat().st_size for path in files.values())
         meta["digest"] = _digest(meta)
         target = self.path(key)
         try:
@@ -185,8 +188,9 @@ class Store:
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 shutil.rmtree(source, ignore_errors=True)
-                return
+                return size
             raise DiskError(disk_message(error, self.root)) from None
+        return size
 
     def remember_failure(self, key: str, reason: str) -> None:
         """Note that a stage fails for a reason that lies in its key, so that later runs need not find out again."""

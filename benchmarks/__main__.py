@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "speed", metavar="DIR")
     parser.add_argument("--cells", type=int, nargs="+", metavar="N", help="sizes of `plan` and `runs`")
     parser.add_argument("--suites", nargs="+", choices=harness.SUITES, default=harness.SUITES, help="of `overhead`")
-    parser.add_argument("--replicates", type=int, default=3, metavar="N", help="of `overhead`")
+    parser.add_argument("--replicates", type=int, metavar="N", help="of `overhead` (default: the suite's)")
     options = parser.parse_args()
     throughput.use_one_thread()
     for name in options.only or [*ALL, "steps"]:

@@ -100,12 +100,15 @@ def committing(files: tuple[int, ...] = (1, 100, 1000, 8000)) -> Iterator[Row]:
             yield measured("committing", "verify", count, "files", lambda s=store: Store(s.root).verify(f"{0:064d}"))
 
 
-def overhead(replicates: int = 3, suites: Sequence[str] = SUITES) -> Iterator[Row]:
+def overhead(replicates: int | None = None, suites: Sequence[str] = SUITES) -> Iterator[Row]:
     """What a quick run of every built-in suite spends outside of its stages: starting, leases, files, the report.
 
     One worker does all, so that nothing waits for another's stage, and the wall less the stages' own seconds is it all.
+    ``replicates`` None: as many as the suite's `quick` has.
     """
+    wanted = replicates
     for suite in suites:
+        replicates = wanted or load_suite(suite, "quick", [], "").replicates
         with tempfile.TemporaryDirectory() as folder:
             options = ("--suite", suite, "--profile", "quick", "--replicates", str(replicates), "--store", folder)
             run = ("-m", "bench", "run", *options, "--out", f"{folder}/out", "--device", "cpu", "--workers", "1")

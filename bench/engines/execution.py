@@ -135,7 +135,7 @@ def _compute(
             "versions": versions(),
             "hardware": hardware(device),
         }
-        store.commit(stage.key, work / "out", meta, lease.held)
+        size = store.commit(stage.key, work / "out", meta, lease.held)
         shutil.rmtree(work, ignore_errors=True)
         store.remember(
             {
@@ -144,7 +144,7 @@ def _compute(
                 "stage": stage.kind,
                 "spec": stage.spec,
                 "seconds": meta["seconds"],
-                "bytes": _size(store, stage.key),
+                "bytes": size,
                 "device": device,
             }
         )
@@ -238,13 +238,6 @@ class _Clock:
         if now - self.noted > HEARTBEAT_SECONDS:
             write_whole(self.path, f"{self.before + now - self.started:.3f}", durable=False)
             self.noted = now
-
-
-def _size(store: Store, key: str) -> int:
-    try:
-        return int(store.meta(key)["bytes"])
-    except (BenchError, KeyError):
-        return 0
 
 
 def versions() -> dict[str, str]:
