@@ -8,6 +8,7 @@
     leases/<key>                 who computes what
     running/<run>.json           what a run in progress may still need (`bench.running`)
     failures/<key>.json          trainings that diverged, and would again
+    plugins/<sha256>/            ``--plugin`` files that nodes of a cluster do not have (`bench.engines.ray_stage`)
     descriptions/  history.jsonl what planning remembers
 """
 

@@ -1,7 +1,8 @@
 """The other processes of a fit that is shared (`bench.distributed`): started for one stage, and gone with it.
 
 The process that runs the stage is rank 0: it alone logs, saves and leaves the artifact. The others run the same stage
-function on their own part of each batch, into a folder that is thrown away. All go on from rank 0's checkpoint.
+function on their own part of each batch, into a folder beside it that is thrown away. All go on from rank 0's
+checkpoint.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -45,9 +46,13 @@ def together(stage: Stage, store: Store, context: Context, ranks: int) -> Iterat
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     rendezvous = TCPStore("127.0.0.1", 0, ranks, is_master=True, wait_for_workers=False)
     others: list[subprocess.Popen[bytes]] = []
+    scratch = context.directory.with_name("ranks")
+    shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that was killed
     try:
         for rank in range(1, ranks):
-            others.append(_start(stage, store, context, rank, ranks, rendezvous.port))
+            theirs = replace(context, directory=scratch / str(rank), rank=rank, ranks=ranks)
+            theirs.directory.mkdir(parents=True)
+            others.append(_start(stage, store, theirs, rendezvous.port))
         first = replace(context, rank=0, ranks=ranks)
         with joined(first, rendezvous):
             yield first
@@ -64,6 +69,7 @@ def together(stage: Stage, store: Store, context: Context, ranks: int) -> Iterat
             other.wait()
             if other.stdin is not None:
                 other.stdin.close()
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def first_dead(others: Sequence[subprocess.Popen[bytes]], patience_s: float) -> tuple[int, int] | None:
@@ -81,11 +87,12 @@ def first_dead(others: Sequence[subprocess.Popen[bytes]], patience_s: float) -> 
         time.sleep(0.02)
 
 
-def _start(stage: Stage, store: Store, context: Context, rank: int, ranks: int, port: int) -> subprocess.Popen[bytes]:
+def _start(stage: Stage, store: Store, context: Context, port: int) -> subprocess.Popen[bytes]:
     order = {
         "stage": asdict(stage), "store": str(store.root.absolute()), "port": port, "seed": context.seed,
-        "device": f"cuda:{rank}" if context.device.startswith("cuda") else context.device, "rank": rank,
-        "ranks": ranks, "checkpoint": str(context.checkpoint.absolute()) if context.checkpoint else None,
+        "device": f"cuda:{context.rank}" if context.device.startswith("cuda") else context.device,
+        "rank": context.rank, "ranks": context.ranks, "directory": str(context.directory.absolute()),
+        "checkpoint": str(context.checkpoint.absolute()) if context.checkpoint else None,
         "precision": context.precision, "plugins": [str(file) for file in plugins.extra_files()],
     }  # fmt: skip
     process = subprocess.Popen([sys.executable, "-m", "bench.engines.ranks"], stdin=subprocess.PIPE)
@@ -106,14 +113,13 @@ def _serve(order: dict[str, Any]) -> None:
     for file in order["plugins"]:
         plugins.add_file(Path(file))
     rendezvous = TCPStore("127.0.0.1", order["port"], order["ranks"], is_master=False)
-    with tempfile.TemporaryDirectory(prefix="bench-rank-") as folder:
-        context = Context(
-            seed=order["seed"], directory=Path(folder), device=order["device"], precision=order["precision"],
-            checkpoint=Path(order["checkpoint"]) if order["checkpoint"] else None, rank=order["rank"],
-            ranks=order["ranks"],
-        )  # fmt: skip
-        with joined(context, rendezvous):
-            run_stage(Stage(**order["stage"]), Store(Path(order["store"])), context)
+    context = Context(
+        seed=order["seed"], directory=Path(order["directory"]), device=order["device"], precision=order["precision"],
+        checkpoint=Path(order["checkpoint"]) if order["checkpoint"] else None, rank=order["rank"],
+        ranks=order["ranks"],
+    )  # fmt: skip
+    with joined(context, rendezvous):
+        run_stage(Stage(**order["stage"]), Store(Path(order["store"])), context)
 
 
 def _end_with_parent() -> None:

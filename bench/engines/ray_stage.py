@@ -7,10 +7,10 @@ on what it tells. Nothing but messages travels through Ray: artifacts go into th
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import queue
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from bench import __version__, plugins
 from bench.contracts import Progress
+from bench.durable import write_whole
 from bench.engines.execution import Outcome, execute, thinned
 from bench.graph import Stage
 from bench.store import Store
@@ -90,7 +91,7 @@ def _work(job: Job, stage: Stage, device: str, messages: queue.SimpleQueue[Progr
         import torch
 
         torch.set_num_threads(1)  # the number belongs to the thread that sets it
-        for file in _plugin_files(job.files):
+        for file in _plugin_files(job.files, job.store):
             plugins.add_file(file)
         store = Store(job.store)
         wait_until_visible(store, stage.inputs.values())
@@ -140,8 +141,12 @@ def _look_again(folders: Sequence[Path]) -> None:
 
 
 @cache
-def _plugin_files(files: tuple[tuple[Path, bytes], ...]) -> list[Path]:
-    """The run's plug-in files on this node: those at the same path with the same bytes, and copies of the others."""
+def _plugin_files(files: tuple[tuple[Path, bytes], ...], store: Path) -> list[Path]:
+    """The run's plug-in files on this node: those at the same path with the same bytes, and copies of the others.
+
+    Copies lie in the store, which every node sees, by their content: a folder of this process would stay when it is
+    killed, as Ray ends its workers.
+    """
     found = []
     for path, content in files:
         try:
@@ -149,7 +154,7 @@ def _plugin_files(files: tuple[tuple[Path, bytes], ...]) -> list[Path]:
         except OSError:
             here = None
         if here is None:
-            here = Path(tempfile.mkdtemp(prefix="bench-plugin-")) / path.name
-            here.write_bytes(content)
+            here = store / "plugins" / hashlib.sha256(content).hexdigest()[:16] / path.name
+            write_whole(here, content)
         found.append(here)
     return found

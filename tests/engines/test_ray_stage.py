@@ -69,11 +69,15 @@ def test_a_plug_in_file_travels_with_the_job(tmp_path: Path, monkeypatch: pytest
     mine.write_text(TOY.read_text().replace('"toy-', '"moved-'))
     content = mine.read_bytes()
     ray_stage._plugin_files.cache_clear()
-    assert ray_stage._plugin_files(((mine, content),)) == [mine], "the file itself where it is there"
+    store = tmp_path / "store"
+    assert ray_stage._plugin_files(((mine, content),), store) == [mine], "the file itself where it is there"
     shutil.move(mine, tmp_path / "gone.py")
     ray_stage._plugin_files.cache_clear()
-    (copy,) = ray_stage._plugin_files(((mine, content),))
-    assert copy != mine and copy.read_bytes() == content
+    (copy,) = ray_stage._plugin_files(((mine, content),), store)
+    assert copy.is_relative_to(store) and copy.read_bytes() == content
+    ray_stage._plugin_files.cache_clear()
+    assert ray_stage._plugin_files(((mine, content),), store) == [copy], "one copy, however many workers there are"
+    assert len(list(store.rglob("*.py"))) == 1
     monkeypatch.setattr(plugins, "_extra_files", [])
     plugins.add_file(copy)
     assert plugins.find("world", "moved-world").load().name == "moved-world"

@@ -104,6 +104,7 @@ def test_when_one_rank_dies_the_stage_fails_in_one_line_and_none_is_left(
 
     outcome = execute(stage, store, device="cpu", progress=kill, ranks=2)
     assert len(killed) == 1 and not children()
+    assert not list((store.root / "work").glob("*/ranks")), "what the other rank wrote is thrown away"
     assert outcome.reason == "rank 1 of 2 ended with exit code -9; run again to go on from the checkpoint"
 
 
