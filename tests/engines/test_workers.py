@@ -15,6 +15,7 @@ import pytest
 from bench.cli.main import main
 from bench.engines import local
 from bench.engines.workers import Worker, early_worker, start_worker
+from bench.finish import MARK
 from bench.graph import Plan
 from bench.store import Store
 
@@ -70,8 +71,9 @@ def test_none_is_started_where_none_is_wanted() -> None:
         assert multiprocessing.active_children() == []
 
 
-def test_a_plan_that_fails_leaves_no_process(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("reported", [False, True])
+def test_a_plan_that_fails_leaves_no_process_and_a_finished_run_starts_none(
+    reported: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Worker] = []
 
@@ -80,10 +82,14 @@ def test_a_plan_that_fails_leaves_no_process(
         return started[-1]
 
     monkeypatch.setattr("bench.engines.workers.start_worker", counted)
-    where = ["--store", str(tmp_path / "store"), "--out", str(tmp_path / "out")]
-    assert main(["run", "--suite", "digits", "--only", "refiner=pixeldaa", *where]) == 2
+    out = tmp_path / "out"
+    out.mkdir()
+    if reported:
+        (out / MARK).touch()
+    command = ["run", "--suite", "digits", "--only", "refiner=pixeldaa", "--store", str(tmp_path), "--out", str(out)]
+    assert main(command) == 2
     assert "pixelda" in capsys.readouterr().err
-    assert [worker.process.is_alive() for worker in started] == [False]
+    assert [worker.process.is_alive() for worker in started] == ([] if reported else [False])
 
 
 def test_a_new_worker_can_leave_ctrl_c_to_the_run_before_it_imports_anything_slow() -> None:
