@@ -36,14 +36,14 @@ def plot_costs(cells: Cells, path: Path) -> bool:
     costs = [entry.refiner_seconds for found in points.values() for entry, _ in found]
     with style():
         columns = min(3, len(points))
-        figure, axes = panels(len(points), height=3.3, columns=columns)
+        figure, axes = panels(len(points), height=3.45, columns=columns)
         for number, (axis, (model, found)) in enumerate(zip(axes, points.items(), strict=True)):
             if number:
                 axis.sharex(axes[0])
             _panel(axis, cells, found, names)
             _ticks(axis, max(costs) / min(costs))
             axis.set_title(model)
-            axis.set_xlabel(f"seconds (above: {device_hours(cells)})")
+            axis.set_xlabel(f"seconds\n(above: {device_hours(cells)})")  # on one line it may leave the picture
             if number % columns == 0:
                 axis.set_ylabel(f"gain in {cells.metric}")
         marks = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}

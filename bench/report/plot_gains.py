@@ -25,7 +25,7 @@ def plot_gains(cells: Cells, path: Path, metric: str | None = None) -> bool:
     groups = []
     for arms, versus, title in (
         (upper, False, f"gain over {cells.reference}"),
-        (lower, True, f"gain over {real}"),
+        (lower, True, f"gain over {real}".replace(" (", "\n(")),  # on one line it runs into the next panel's
     ):
         items = {model: [_item(cells, model, str(arm), versus, metric) for arm in arms] for model in cells.models}
         if any(comparison for row in items.values() for _, comparison in row):
@@ -37,8 +37,9 @@ def plot_gains(cells: Cells, path: Path, metric: str | None = None) -> bool:
         blocks = math.ceil(len(cells.models) / columns)
         heights = [0.33 * len(next(iter(items.values()))) for _, items in groups for _ in range(blocks)]
         figure, axes = panels(
-            columns * blocks * len(groups), columns=columns, heights=heights, around=0.35 + 1.0 * len(heights)
-        )
+            columns * blocks * len(groups), columns=columns, heights=heights,
+            around=0.35 + 1.0 * len(heights) + 0.15 * blocks * sum("\n" in title for title, _ in groups),
+        )  # fmt: skip
         tint = tints(cells)
         for number, (title, items) in enumerate(groups):
             row = axes[number * columns * blocks : (number + 1) * columns * blocks]
@@ -51,6 +52,8 @@ def plot_gains(cells: Cells, path: Path, metric: str | None = None) -> bool:
                 _panel(axis, items[cells.models[k]], cells, tint, names=k % columns == 0)
                 axis.set_title(cells.models[k])
                 axis.set_xlabel(title)
+            for axis, model in zip(row, cells.models, strict=False):
+                _name_missing(axis, items[model])
         note = "bars: 95 % t interval over paired replicates" if cells.replicates > 1 else "one replicate, no intervals"
         text = f"Gain in {metric or cells.metric} (positive is better), scored on {real}; {note}"
         figure.suptitle(text, x=0.01, ha="left", fontsize=9.5, color=MUTED)
@@ -70,8 +73,6 @@ def _panel(axis: Axes, items: Sequence[_Item], cells: Cells, tint: dict[str, str
         control = cells.is_control(entry.arm)
         colour = tint[source(entry.arm)]
         if comparison is None:
-            status = entry.troubles[0].status if entry.troubles else "not compared"
-            axis.annotate(status, (0, y), (5, 0), textcoords="offset points", va="center", color=MUTED, style="italic")
             continue
         mean, low, high = comparison.interval
         single = math.isnan(low)
@@ -92,8 +93,21 @@ def _panel(axis: Axes, items: Sequence[_Item], cells: Cells, tint: dict[str, str
     axis.set_ylim(len(items) - 0.4, -0.6)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_color(RULE if names else "none")
-    axis.locator_params(axis="x", nbins=5)
+    axis.locator_params(axis="x", nbins=4)
     axis.margins(x=0.08)
+
+
+def _name_missing(axis: Axes, items: Sequence[_Item]) -> None:
+    """Say why there is no gain, on the side of 0 that has room; panels share a scale, so after all are drawn."""
+    low, high = axis.get_xlim()
+    side = 1 if high >= -low else -1
+    for y, (entry, comparison) in enumerate(items):
+        if comparison is None:
+            status = entry.troubles[0].status if entry.troubles else "not compared"
+            axis.annotate(
+                status, (0, y), (5 * side, 0), textcoords="offset points", va="center", color=MUTED, style="italic",
+                ha="left" if side > 0 else "right",
+            )  # fmt: skip
 
 
 def _label(cells: Cells, entry: Entry) -> str:
