@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from bench import plugins
-from bench.engines import local
+from bench.engines import local, workers
 from bench.plan import build_plan
 from bench.store import Store
 from bench.suite import load_suite
@@ -29,7 +29,7 @@ def main() -> int:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     forks = multiprocessing.get_context("fork")
-    local.multiprocessing.get_context = lambda _: forks  # type: ignore[attr-defined,assignment]
+    workers.multiprocessing.get_context = lambda _: forks  # type: ignore[attr-defined,assignment]
     count, store, suite, settings = int(sys.argv[1]), Store(Path(sys.argv[2])), sys.argv[3], sys.argv[4:]
     plugins.add_file(TOY)
     plan = build_plan(load_suite(suite, "quick", settings), None, store.root / "descriptions")
